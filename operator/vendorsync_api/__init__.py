@@ -1,0 +1,1 @@
+"""The contract between people, the operator and the sync job; of others it imports pydantic."""

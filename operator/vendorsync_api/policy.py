@@ -1,0 +1,103 @@
+"""What the operator must know of a vendor without importing its adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GROUP = "vendorsync.policies"
+
+
+class Options(BaseModel):
+    """Base of an adapter's options: an unknown or mistyped key is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PolicyError(ValueError):
+    """A vendor that cannot be served as declared; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An allowance of calls: at most `calls` in any `seconds`, `reserve` of them for logins."""
+
+    calls: int
+    seconds: int
+    reserve: int = 0
+
+
+@dataclass(frozen=True)
+class VendorPolicy:
+    """The facts of one vendor's API that decide about schedules, Secrets and addresses.
+
+    `secret_keys` are groups of alternatives: one key of each group must be in the Secret.
+    `identity_keys` are the keys, and `identity_options` the options, that tell one account of the
+    vendor from another. `endpoints` are origins without a trailing slash, the first is the default.
+    `calls_per_run` is what one listing of a usual account costs, its login included.
+    """
+
+    adapter: str
+    title: str
+    streams: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    secret_keys: tuple[tuple[str, ...], ...]
+    identity_keys: tuple[str, ...]
+    optional_keys: tuple[str, ...] = ()
+    identity_options: tuple[str, ...] = ()
+    options: type[Options] = Options
+    minimum_interval_minutes: int = 5
+    page_size: int = 100
+    calls_per_run: int = 4
+    budgets: tuple[Budget, ...] = ()
+    concurrency: int = 1
+
+    def check_options(self, options: Mapping[str, Any]) -> Options:
+        """Return the options as the adapter's model, or raise PolicyError naming the key."""
+        try:
+            return self.options.model_validate(dict(options))
+        except ValidationError as error:
+            fault = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in fault["loc"])
+            known = ", ".join(sorted(self.options.model_fields)) or "none"
+            raise PolicyError(
+                f"option {where!r} of adapter {self.adapter}: {fault['msg']};"
+                f" known options: {known}"
+            ) from error
+
+    def missing_keys(self, keys: set[str]) -> list[str]:
+        """Return the keys a Secret lacks; alternatives are written `email or username`."""
+        return [" or ".join(group) for group in self.secret_keys if not keys & set(group)]
+
+
+def adapters() -> dict[str, EntryPoint]:
+    """Return the installed adapters: name to the entry point of their policy."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def load_policy(adapter: str) -> VendorPolicy:
+    """Return the policy of an installed adapter.
+
+    Raises PolicyError, listing the adapters there are, when the name is unknown, and naming the
+    package when it cannot be imported.
+    """
+    known = adapters()
+    if adapter not in known:
+        raise PolicyError(
+            f"adapter {adapter!r} is not installed; known: {', '.join(sorted(known))}"
+        )
+    try:
+        policy = known[adapter].load()
+    except Exception as error:
+        raise PolicyError(
+            f"the policy of adapter {adapter!r} cannot be imported: {error}"
+        ) from error
+    if not isinstance(policy, VendorPolicy) or policy.adapter != adapter:
+        raise PolicyError(f"entry point {adapter!r} of {GROUP} is not a VendorPolicy of that name")
+    return policy

@@ -1,0 +1,329 @@
+"""Every word the status may give as a reason, and what each one means.
+
+A run ends in one `RunReason`: its result, its exit code, whether somebody has to act, and the
+advice that the status, the Event and the troubleshooting page repeat. The exit codes follow
+sysexits.h where it has a word for the case. `ConditionReason` lists what the operator itself finds.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class Result(StrEnum):
+    """How a run ended; `Partial` never counts as success."""
+
+    SUCCEEDED = "Succeeded"
+    PARTIAL = "Partial"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    INTERRUPTED = "Interrupted"
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    SCHEDULE = "Schedule"
+    MANUAL = "Manual"
+    REQUEST = "Request"
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the job; the Job's podFailurePolicy retries 69 and 75 only."""
+
+    OK = 0
+    CONFIGURATION = 64
+    CONTRACT = 65
+    TRANSIENT = 69
+    INTERNAL = 70
+    INTERRUPTED = 75
+    CREDENTIALS = 77
+
+
+class RunReason(StrEnum):
+    """Why a run ended as it did."""
+
+    result: Result
+    exit_code: ExitCode
+    needs_action: bool
+    advice: str
+
+    def __new__(
+        cls,
+        value: str,
+        result: Result = Result.FAILED,
+        exit_code: ExitCode = ExitCode.OK,
+        needs_action: bool = False,
+        advice: str = "",
+    ) -> RunReason:
+        """Attach the meaning to the word."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.result = result
+        member.exit_code = exit_code
+        member.needs_action = needs_action
+        member.advice = advice
+        return member
+
+    SYNCED = ("Synced", Result.SUCCEEDED, ExitCode.OK, False, "Nothing to do.")
+    RECORDS_REJECTED = (
+        "RecordsRejected",
+        Result.PARTIAL,
+        ExitCode.OK,
+        False,
+        "Some records of the vendor could not be stored. Read vendorsync.quarantine for the reason"
+        " of each; the others were written.",
+    )
+    LISTING_INCOMPLETE = (
+        "ListingIncomplete",
+        Result.PARTIAL,
+        ExitCode.OK,
+        False,
+        "The vendor stopped answering before its last page. What was read is stored and nothing was"
+        " taken as vanished; the next run lists everything again.",
+    )
+    RESTRICTED_WINDOW = (
+        "RestrictedWindow",
+        Result.SKIPPED,
+        ExitCode.OK,
+        False,
+        "A scheduled run fell inside a restricted window and made no vendor call. Start one by hand"
+        " with kubectl create job --from=cronjob/… if it cannot wait.",
+    )
+    ALREADY_RUNNING = (
+        "AlreadyRunning",
+        Result.SKIPPED,
+        ExitCode.OK,
+        False,
+        "Another run of this vendor and stream holds the lease. Wait for it to end.",
+    )
+    VENDOR_THROTTLED = (
+        "VendorThrottled",
+        Result.FAILED,
+        ExitCode.TRANSIENT,
+        False,
+        "The vendor asked for fewer calls. Runs rest until the time it named; lengthen"
+        " intervalMinutes if this comes back.",
+    )
+    QUOTA_EXHAUSTED = (
+        "QuotaExhausted",
+        Result.FAILED,
+        ExitCode.CONTRACT,
+        False,
+        "The vendor's allowance of calls is used up. Runs rest until it turns; lengthen"
+        " intervalMinutes or buy a larger allowance.",
+    )
+    SECRET_MISSING = (
+        "SecretMissing",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "Create the Secret named in the message, in the namespace of the resource, with the keys"
+        " it lists.",
+    )
+    SECRET_KEY_MISSING = (
+        "SecretKeyMissing",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "Add the keys named in the message to the Secret.",
+    )
+    CONFIGURATION_INVALID = (
+        "ConfigurationInvalid",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "Correct the setting named in the message.",
+    )
+    ENDPOINT_REFUSED = (
+        "EndpointRefused",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "The address is not one of the adapter's own endpoints, or it leads into a private network."
+        " An administrator can allow it in the operator's allowedEndpoints.",
+    )
+    ADAPTER_UNAVAILABLE = (
+        "AdapterUnavailable",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "The adapter is not installed in the sync job's image, or cannot be imported. Use one of"
+        " the adapters that the message lists, or build an image with the adapter's package.",
+    )
+    BINDING_CONFLICT = (
+        "BindingConflict",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "The database already binds this vendor to another resource, organization or adapter."
+        " Correct spec.organization.id or vendors[].id, or delete the row of vendorsync.bindings"
+        " that the message names if its owner is gone.",
+    )
+    SCHEMA_OUTDATED = (
+        "SchemaOutdated",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "Run python -m vendorsync_job migrate against this database with the owner's role.",
+    )
+    SCHEMA_MISMATCH = (
+        "SchemaMismatch",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "The application's tables lack what the message names. Add it, or point the Secret at the"
+        " right database.",
+    )
+    DATABASE_REFUSED = (
+        "DatabaseRefused",
+        Result.FAILED,
+        ExitCode.CONFIGURATION,
+        True,
+        "The database refused the role, its password or its rights. Correct the database Secret or"
+        " grant what the message names.",
+    )
+    VENDOR_CONTRACT_BROKEN = (
+        "VendorContractBroken",
+        Result.FAILED,
+        ExitCode.CONTRACT,
+        True,
+        "The vendor's answer is not what its API promises, so nothing of it was stored. Check"
+        " baseURL; if it is right, report the message to the maintainers of the adapter.",
+    )
+    VENDOR_REFUSED = (
+        "VendorRefused",
+        Result.FAILED,
+        ExitCode.CONTRACT,
+        True,
+        "The vendor refuses this call for good. Read its text in the message: a right, a plan or a"
+        " setting at the vendor's portal is missing.",
+    )
+    VENDOR_UNAVAILABLE = (
+        "VendorUnavailable",
+        Result.FAILED,
+        ExitCode.TRANSIENT,
+        False,
+        "The vendor cannot be reached or answers with server errors. Nothing to do unless it lasts;"
+        " then check DNS and egress of the cluster.",
+    )
+    TLS_FAILED = (
+        "TLSFailed",
+        Result.FAILED,
+        ExitCode.TRANSIENT,
+        True,
+        "The vendor's certificate cannot be verified. Check baseURL; for a private authority set"
+        " caSecret of the operator's allowedEndpoints.",
+    )
+    DATABASE_UNAVAILABLE = (
+        "DatabaseUnavailable",
+        Result.FAILED,
+        ExitCode.TRANSIENT,
+        False,
+        "The database cannot be reached or broke the connection. Nothing to do unless it lasts;"
+        " then check its address in the Secret, its limits and its network policy.",
+    )
+    DEADLINE_EXCEEDED = (
+        "DeadlineExceeded",
+        Result.FAILED,
+        ExitCode.INTERNAL,
+        False,
+        "The run did not end within spec.run.deadlineSeconds. Raise it, or look for a slow vendor"
+        " or database.",
+    )
+    INTERNAL_ERROR = (
+        "InternalError",
+        Result.FAILED,
+        ExitCode.INTERNAL,
+        True,
+        "This is a fault of VendorSync. Report the log of the run's pod.",
+    )
+    INTERRUPTED = (
+        "Interrupted",
+        Result.INTERRUPTED,
+        ExitCode.INTERRUPTED,
+        False,
+        "The run was asked to stop and did so between two chunks. The next run goes on.",
+    )
+    CREDENTIALS_REJECTED = (
+        "CredentialsRejected",
+        Result.FAILED,
+        ExitCode.CREDENTIALS,
+        True,
+        "Correct the credentials in the Secret. No further login is tried until it changes, so the"
+        " vendor does not lock the account.",
+    )
+    NO_REPORT = (
+        "NoReport",
+        Result.FAILED,
+        ExitCode.INTERNAL,
+        False,
+        "The pod ended without a report: killed, out of memory, or past the Job's deadline. Read"
+        " kubectl describe of the Job; raise spec.run.resources if memory ran out.",
+    )
+
+
+class ConditionReason(StrEnum):
+    """Why a condition of a VendorSync is as it is."""
+
+    advice: str
+
+    def __new__(cls, value: str, advice: str = "") -> ConditionReason:
+        """Attach the advice to the word."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.advice = advice
+        return member
+
+    APPLIED = ("Applied", "Nothing to do: every CronJob is as the spec asks.")
+    SUSPENDED = ("Suspended", "spec.suspend is true; set it to false to sync again.")
+    SPEC_INVALID = ("SpecInvalid", "Correct the field named in the message.")
+    UNKNOWN_TIME_ZONE = (
+        "UnknownTimeZone",
+        "Use a name of the IANA time zone database, such as Asia/Kolkata.",
+    )
+    UNKNOWN_ADAPTER = (
+        "UnknownAdapter",
+        "Use one of the adapters that the message lists, or install the adapter's package into"
+        " both images.",
+    )
+    STREAM_UNSUPPORTED = (
+        "StreamUnsupported",
+        "Remove the stream, or use an adapter that provides it.",
+    )
+    OPTIONS_INVALID = ("OptionsInvalid", "Correct vendors[].options as the message says.")
+    ENDPOINT_NOT_ALLOWED = (
+        "EndpointNotAllowed",
+        "Use one of the endpoints that the message lists, or have an administrator add yours to"
+        " the operator's allowedEndpoints.",
+    )
+    BUDGET_EXCEEDED = (
+        "BudgetExceeded",
+        "Lengthen the interval or widen the restricted window until the vendor's allowance of"
+        " calls suffices; the message shows the sum.",
+    )
+    NEVER_RUNS = (
+        "NeverRuns",
+        "The restricted windows cover every tick of the schedule. Shorten a window or change the"
+        " schedule.",
+    )
+    NAME_CONFLICT = (
+        "NameConflict",
+        "A CronJob of that name belongs to somebody else. Rename the resource or the vendor, or"
+        " remove the CronJob.",
+    )
+    DUPLICATE_ORGANIZATION = (
+        "DuplicateOrganization",
+        "Another, older VendorSync serves this organization. Delete one of the two.",
+    )
+    API_REFUSED = (
+        "APIRefused",
+        "The API server refused an object; the message has its words. A quota, an admission policy"
+        " or a missing right is the usual cause.",
+    )
+    ALL_SYNCED = ("AllSynced", "Nothing to do.")
+    AWAITING_FIRST_RUN = ("AwaitingFirstRun", "Wait for the next tick, or start a run by hand.")
+    RUNS_FAILED = ("RunsFailed", "Read the reason of each vendor in status.vendors.")
+    NO_STREAMS = ("NoStreams", "Every vendor or stream is suspended, so there is nothing to sync.")
+    AS_EXPECTED = ("AsExpected", "Nothing to do.")
+    ACTION_REQUIRED = ("ActionRequired", "Do what the message says for each vendor it names.")

@@ -1,0 +1,183 @@
+"""What the operator hands a run, and what a run reports back.
+
+The operator writes a `RunSpec` as JSON into the environment variable `VENDORSYNC_RUN` of the job's
+container; the job writes a `RunReport` as JSON into the container's termination message.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from vendorsync_api.model import Model
+from vendorsync_api.reasons import Result, RunReason, Trigger
+from vendorsync_api.schedule import DAYS, Timetable, Window, minute_of_day
+
+RUN_VARIABLE = "VENDORSYNC_RUN"
+JOB_NAME_VARIABLE = "VENDORSYNC_JOB_NAME"
+"""Name of the Job, by the downward API from the pod's label `batch.kubernetes.io/job-name`."""
+TRIGGER_VARIABLE = "VENDORSYNC_TRIGGER"
+"""Set on Jobs that the operator makes for a syncRequest."""
+
+MOUNTS = "/var/run/vendorsync"
+CREDENTIALS_PATH = f"{MOUNTS}/credentials"
+DATABASE_PATH = f"{MOUNTS}/database"
+TOKEN_KEYS_PATH = f"{MOUNTS}/token-keys"
+CA_PATH = f"{MOUNTS}/ca"
+TERMINATION_PATH = "/dev/termination-log"
+
+TOKEN_KEYS_SECRET = "vendorsync-token-keys"  # noqa: S105 - a name, not a secret
+
+REPORT_LIMIT = 3_500
+"""Bytes of a report; the kubelet cuts a termination message at 4,096."""
+
+ORGANIZATION_LABEL = "vendorsync.dev/organization"
+RESOURCE_LABEL = "vendorsync.dev/resource"
+VENDOR_LABEL = "vendorsync.dev/vendor"
+STREAM_LABEL = "vendorsync.dev/stream"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "vendorsync"
+MANUAL_ANNOTATION = "cronjob.kubernetes.io/instantiate"
+"""Set by kubectl create job --from; the truth about a manual run."""
+
+
+class RunWindow(Model):
+    """A restricted window with its days by name."""
+
+    start: str
+    end: str
+    days: tuple[str, ...] = ()
+
+
+class RunSchedule(Model):
+    """The effective schedule; without it every run counts as manual."""
+
+    time_zone: str
+    windows: tuple[RunWindow, ...] = ()
+    cron_job: str
+    """Name of the CronJob: a scheduled Job is called `<cronJob>-<minutes since the epoch>`."""
+    starting_deadline_seconds: int
+    active_deadline_seconds: int
+
+    def restricts(self) -> Timetable:
+        """Return a timetable that answers `is_restricted`; its ticks mean nothing here."""
+        windows = tuple(
+            Window(
+                minute_of_day(window.start),
+                minute_of_day(window.end),
+                frozenset(DAYS.index(day) for day in window.days),
+            )
+            for window in self.windows
+        )
+        return Timetable(self.time_zone, interval=60, windows=windows)
+
+
+class RunResource(Model):
+    """The resource that the run belongs to; the uid is empty outside a cluster."""
+
+    namespace: str
+    name: str
+    uid: str = ""
+
+
+class RunOrganization(Model):
+    """The organization that the rows belong to."""
+
+    id: int
+    name: str
+
+
+class RunVendor(Model):
+    """The vendor to list."""
+
+    name: str
+    id: int | None = None
+    display_name: str | None = None
+    adapter: str
+    base_url: Annotated[str | None, Field(alias="baseURL")] = None
+    options: Annotated[dict[str, Any], Field(default_factory=dict)]
+
+    @property
+    def title(self) -> str:
+        """The name for people."""
+        return self.display_name or self.name
+
+
+class RunSecret(Model):
+    """Name and keys of a mounted Secret, so that an error can name them."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+
+
+class AllowedEndpoint(Model):
+    """An address outside the adapter's own endpoints that an administrator allows."""
+
+    adapter: str
+    origin: str
+    allow_private: bool = False
+    ca_secret: str | None = None
+    """Secret with `ca.crt`, in the namespace of the run, that signs the address's certificate."""
+
+
+class RunSpec(Model):
+    """One run of one vendor and stream. No generation, time or status: it changes with the spec."""
+
+    version: int = 1
+    resource: RunResource
+    organization: RunOrganization
+    vendor: RunVendor
+    stream: str = "plants"
+    schedule: RunSchedule | None = None
+    deadline_seconds: int = 600
+    credentials: RunSecret
+    database: RunSecret
+    allowed_endpoints: tuple[AllowedEndpoint, ...] = ()
+    application_schema: str = "public"
+    batch_size: int = 1000
+    concurrency_limit: int = 5
+
+
+class RunReport(Model):
+    """How a run ended. `message` is empty after success and holds no times, ids or secrets."""
+
+    version: int = 1
+    vendor: str
+    stream: str
+    result: Result
+    reason: str
+    message: str = ""
+    trigger: Trigger
+    exit_code: int = 0
+    start_time: str
+    completion_time: str
+    duration_seconds: float = 0
+    complete: bool = False
+    """The listing was read to its end, so absent plants are known to be absent."""
+    total: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+    vanished: int = 0
+    calls: int = 0
+    budget_remaining: int | None = None
+
+    @property
+    def known_reason(self) -> RunReason | None:
+        """The reason as this version knows it; None for one of a later version."""
+        try:
+            return RunReason(self.reason)
+        except ValueError:
+            return None
+
+    def to_message(self) -> str:
+        """Return the JSON for the termination message, at most REPORT_LIMIT bytes."""
+        text = self.model_dump_json(by_alias=True, exclude_defaults=False, exclude_none=True)
+        excess = len(text.encode()) - REPORT_LIMIT
+        if excess <= 0:
+            return text
+        kept = self.message.encode()[: -excess - 4].decode(errors="ignore")
+        return self.model_copy(update={"message": kept + "…"}).to_message()

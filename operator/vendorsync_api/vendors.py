@@ -1,0 +1,58 @@
+"""The policies of the built-in adapters.
+
+Facts come from the vendors' own manuals unless a comment says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from vendorsync_api.policy import Budget, Options, VendorPolicy
+
+
+class SolarmanOptions(Options):
+    """Options of a Solarman vendor."""
+
+    orgId: Annotated[int, Field(gt=0)] | None = None  # noqa: N815 - the vendor's own spelling
+    """Company of a Business account; without it the personal account's plants are listed."""
+
+
+SOLARMAN = VendorPolicy(
+    adapter="solarman",
+    title="Solarman OpenAPI",
+    streams=("plants",),
+    endpoints=("https://globalapi.solarmanpv.com", "https://api.solarmanpv.com"),
+    secret_keys=(("appId",), ("appSecret",), ("email", "username", "mobile"), ("password",)),
+    optional_keys=("countryCode",),
+    identity_keys=("appId", "email", "username", "mobile"),
+    identity_options=("orgId",),
+    options=SolarmanOptions,
+    page_size=100,
+    # The yearly allowance per appId is what users report; the manual gives only the burst.
+    budgets=(
+        Budget(calls=300, seconds=10),
+        Budget(calls=100_000, seconds=365 * 86_400, reserve=500),
+    ),
+    calls_per_run=3,
+)
+
+SUNGROW = VendorPolicy(
+    adapter="sungrow",
+    title="Sungrow iSolarCloud OpenAPI, user-level login",
+    streams=("plants",),
+    endpoints=(
+        "https://gateway.isolarcloud.com.hk",
+        "https://gateway.isolarcloud.in",
+        "https://gateway.isolarcloud.eu",
+        "https://augateway.isolarcloud.com",
+        "https://gateway.isolarcloud.com",
+    ),
+    secret_keys=(("appKey",), ("secretKey",), ("userAccount",), ("userPassword",)),
+    identity_keys=("appKey", "userAccount"),
+    page_size=100,
+    # No number is published; about 2,000 an hour on the free plan is what users report.
+    budgets=(Budget(calls=2_000, seconds=3_600, reserve=20),),
+    calls_per_run=3,
+)

@@ -1,0 +1,1 @@
+"""The operator: VendorSync resources in, CronJobs and status out."""

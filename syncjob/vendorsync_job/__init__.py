@@ -1,0 +1,1 @@
+"""The sync job: one run of one vendor and stream."""

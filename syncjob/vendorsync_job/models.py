@@ -1,0 +1,114 @@
+"""The job's own values: vendor-neutral, frozen, in our units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """One plant as the vendor lists it now, in our units; None where the vendor gave no value."""
+
+    vendor_plant_id: str
+    name: str
+    capacity_kw: Decimal | None = None
+    latitude: Decimal | None = None
+    longitude: Decimal | None = None
+    address: str | None = None
+    time_zone: str | None = None
+    """IANA name, or `UTC+05:30` where the vendor gives only an offset."""
+    plant_type: str | None = None
+    status: str | None = None
+    """One of online, offline, partial, fault."""
+    commissioned_at: datetime | None = None
+    """Aware, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record that cannot be stored, with the reason and the record as the vendor sent it."""
+
+    key: str | None
+    reason: str
+    record: Mapping[str, Any]
+
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Record]):
+    """One page of a listing, normalised: what can be stored, and what cannot."""
+
+    records: tuple[Record, ...]
+    rejected: tuple[Rejection, ...] = ()
+    total: int | None = None
+    """How many records the vendor says there are, over all pages; None when it does not say."""
+    is_last: bool = False
+    """The vendor's paging says that no page follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a login brought: a token and what the vendor says of its life.
+
+    `expires_in` counts seconds from the answer; `expires_at` is the vendor's absolute time. Both
+    may be absent; then the token's own `exp` (RFC 7519) or `default_lifetime` decides.
+    """
+
+    token: str = field(repr=False)
+    expires_in: float | None = None
+    expires_at: datetime | None = None
+    default_lifetime: float = 3600.0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token in use. `generation` grows by one with each login of the account."""
+
+    value: str = field(repr=False)
+    expires_at: datetime
+    obtained_at: datetime
+    generation: int = 0
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account at one vendor: what tokens, blocks and budgets hang on.
+
+    `key` is a digest of adapter, host and identity; `fingerprint` is a keyed digest of the whole
+    credentials, so that a change of the Secret is seen without storing it.
+    """
+
+    key: bytes
+    adapter: str
+    host: str
+    fingerprint: bytes
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to the records of a run.
+
+    total = created + updated + unchanged + rejected + duplicate, at any moment.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    duplicate: int = 0
+    vanished: int = 0
+
+    @property
+    def total(self) -> int:
+        """Records that the vendor listed."""
+        return self.created + self.updated + self.unchanged + self.rejected + self.duplicate
