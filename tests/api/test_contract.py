@@ -1,0 +1,81 @@
+"""Reports, reasons and policies."""
+
+import json
+
+import pytest
+
+from vendorsync_api.policy import PolicyError, adapters, load_policy
+from vendorsync_api.reasons import ConditionReason, ExitCode, Result, RunReason, Trigger
+from vendorsync_api.run import REPORT_LIMIT, RunReport
+
+
+def report(**fields) -> RunReport:
+    return RunReport(
+        **{
+            "vendor": "solarman",
+            "stream": "plants",
+            "result": Result.FAILED,
+            "reason": RunReason.VENDOR_REFUSED,
+            "trigger": Trigger.MANUAL,
+            "start_time": "2026-02-02T03:04:05Z",
+            "completion_time": "2026-02-02T03:04:06Z",
+            **fields,
+        }
+    )
+
+
+@pytest.mark.parametrize("text", ["x" * 9000, "é" * 5000, '"\\' * 4000, ""])
+def test_a_report_fits_the_termination_message_and_stays_json(text):
+    message = report(message=text).to_message()
+
+    assert len(message.encode()) <= REPORT_LIMIT
+    assert RunReport.model_validate_json(message).reason == RunReason.VENDOR_REFUSED
+
+
+def test_a_report_of_a_later_version_is_still_read():
+    text = json.dumps(
+        {**json.loads(report().to_message()), "version": 9, "reason": "NewWord", "x": 1}
+    )
+
+    read = RunReport.model_validate_json(text)
+
+    assert read.known_reason is None
+
+
+@pytest.mark.parametrize("reason", RunReason)
+def test_every_reason_of_a_run_has_an_exit_code_that_fits_its_result(reason):
+    assert reason.advice.endswith(".")
+    finished = reason.result in (Result.SUCCEEDED, Result.PARTIAL, Result.SKIPPED)
+    assert finished == (reason.exit_code == ExitCode.OK)
+
+
+@pytest.mark.parametrize("reason", ConditionReason)
+def test_every_reason_of_a_condition_has_advice(reason):
+    assert reason.advice.endswith(".")
+
+
+@pytest.mark.requirement("R01")
+def test_the_built_in_vendors_are_found_by_entry_points():
+    assert {"solarman", "sungrow"} <= set(adapters())
+    for name in adapters():
+        assert load_policy(name).adapter == name
+
+
+def test_an_unknown_adapter_lists_the_known_ones():
+    with pytest.raises(PolicyError, match=r"'nope' is not installed; known: .*solarman.*sungrow"):
+        load_policy("nope")
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [({"orgid": 1}, "orgid"), ({"orgId": "many"}, "orgId"), ({"orgId": 0}, "orgId")],
+)
+def test_a_bad_option_is_named_with_the_known_ones(options, fault):
+    with pytest.raises(PolicyError, match=f"'{fault}'.*known options: orgId"):
+        load_policy("solarman").check_options(options)
+
+
+def test_missing_keys_name_their_alternatives():
+    missing = load_policy("solarman").missing_keys({"appId", "password"})
+
+    assert missing == ["appSecret", "email or username or mobile"]
