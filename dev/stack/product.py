@@ -1,0 +1,87 @@
+"""The product itself: the chart, and the Secrets of an organization's namespace."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dev.stack import backing, images
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dev.cluster import Cluster
+
+NAMESPACE = "vendorsync"
+CA_SECRET = "demo-vendors-ca"  # noqa: S105 - a name
+CHART = images.ROOT / "charts" / "vendorsync"
+
+
+def values() -> dict[str, Any]:
+    """Return the chart's values for this cluster: the simulators' private addresses allowed."""
+    return {
+        "allowedEndpoints": [
+            {"adapter": adapter, "origin": origin, "allowPrivate": True, "caSecret": CA_SECRET}
+            for adapter, origin in backing.ORIGINS.items()
+        ],
+        "operator": {"podAnnotations": {"build": images.build(images.OPERATOR)}},
+    }
+
+
+def migration_secret(cluster: Cluster) -> dict[str, Any]:
+    """Return the Secret that the chart's migration Job waits for."""
+    urls = {"owner-url": backing.owner_url(cluster), "run-url": backing.run_url(cluster)}
+    return backing.secret(NAMESPACE, "vendorsync-migration", urls)
+
+
+def install(cluster: Cluster, more: Mapping[str, Any] | None = None) -> None:
+    """Install or upgrade the chart and wait for the operator and the database's schema."""
+    backing.apply(cluster, backing.namespace(NAMESPACE), migration_secret(cluster))
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({**values(), **(more or {})}, file)
+        file.flush()
+        cluster.helm(
+            "upgrade", "--install", "vendorsync", str(CHART), "--namespace", NAMESPACE,
+            "--values", file.name, "--wait", "--wait-for-jobs", "--timeout", "3m",
+        )  # fmt: skip
+
+
+def organization_secrets(cluster: Cluster, namespace: str) -> list[dict[str, Any]]:
+    """Return the Secrets that every organization's namespace needs, keys kept if they exist."""
+    keys = backing.read_secret(cluster, namespace, "vendorsync-token-keys") or {
+        "current": "k1",
+        "k1": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "fingerprint": base64.b64encode(secrets.token_bytes(32)).decode(),
+    }
+    return [
+        backing.secret(namespace, "vendorsync-token-keys", keys),
+        backing.secret(namespace, "vendorsync-database", {"url": backing.run_url(cluster)}),
+        backing.secret(namespace, CA_SECRET, {"ca.crt": backing.authority(cluster)}),
+    ]
+
+
+def account(name: str) -> dict[str, str]:
+    """Return the Secret keys of a simulated account."""
+    path = Path(__file__).parents[1] / "simulators" / "accounts.json"
+    accounts = json.loads(path.read_text())
+    for found in accounts["solarman"]:
+        if found["name"] == name:
+            return {
+                "appId": found["app_id"],
+                "appSecret": found["app_secret"],
+                "email": found["email"],
+                "password": found["password"],
+            }
+    for found in accounts["sungrow"]:
+        if found["name"] == name:
+            return {
+                "appKey": found["appkey"],
+                "secretKey": found["access_key"],
+                "userAccount": found["user_account"],
+                "userPassword": found["user_password"],
+            }
+    raise KeyError(name)
