@@ -1,15 +1,56 @@
 # Every target also works typed by hand; `make` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+ROWS := .cache/rows.json
 .DEFAULT_GOAL := help
-.PHONY: help check test demo demo-down try generate rows lock env
+.PHONY: help check lint fast test demo demo-down try generate rows lock env clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 .venv/installed: pyproject.toml requirements/dev.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "VendorSync needs Python 3.11 or newer; this is " + sys.version + ". Set PYTHON=python3.x.")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "VendorSync needs Python 3.11 or newer, this is %s; name another one: make PYTHON=python3.13" % sys.version.split()[0])'
+	@echo "installing the pinned packages into .venv (a minute, once)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+check: lint fast  ## format, lint, types, import rules and the fast tests: the loop while editing
+
+lint: .venv/installed
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@mkdir -p .cache
+	@$(BIN)/lint-imports --no-cache > .cache/imports.txt 2>&1 || { cat .cache/imports.txt; exit 1; }
+
+fast: .venv/installed
+	@$(BIN)/pytest -q -m "not e2e and not postgres"
+
+test: lint  ## everything CI runs, on a real cluster and a real PostgreSQL
+	@rm -f $(ROWS)
+	@$(BIN)/python -m dev.timed "generated files" $(BIN)/python -m dev.generate --check
+	@$(BIN)/python -m dev.timed "tests" $(BIN)/pytest --rows $(ROWS) --cov --cov-report=term:skip-covered
+
+demo: .venv/installed  ## from a checkout to plants in PostgreSQL on a real cluster
+	@$(BIN)/python -m dev.demo up
+
+demo-down: .venv/installed  ## remove the demo's cluster with all it holds
+	@$(BIN)/python -m dev.demo down
+
+try: .venv/installed  ## the sync job alone: simulated vendors, own PostgreSQL, no cluster, no root
+	@$(BIN)/python -m dev.trial
+
+env: .venv/installed  ## print what points kubectl and helm at the demo: eval "$$(make -s env)"
+	@$(BIN)/python -m dev.cluster env
+
+generate: .venv/installed  ## write the CRD, the install manifest and the reference pages
+	@$(BIN)/python -m dev.generate
+
+rows: .venv/installed  ## requirement rows and faults with the tests that showed them
+	@$(BIN)/python -m dev.rows $(ROWS)
+
+lock: .venv/installed  ## resolve requirements/*.txt anew from pyproject.toml
+	@$(BIN)/python -m dev.lock

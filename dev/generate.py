@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from dev.cluster import toolchain
+from dev.cluster.command import run
+from dev.cluster.progress import Progress
 from vendorsync_api.crd import custom_resource_definition
 from vendorsync_api.reference import field_reference, troubleshooting
 
@@ -55,11 +58,10 @@ def crd_template() -> str:
 
 def install_manifest() -> str:
     """Return the chart rendered with default values; needs the helm program."""
-    from dev.cluster.tools import helm  # noqa: PLC0415 - builds helm on first use
-
-    rendered = helm(
-        "template", "vendorsync", str(ROOT / "charts/vendorsync"), "--namespace", "vendorsync"
-    )
+    helm = toolchain.ensure_binaries((toolchain.HELM,), Progress()) / "helm"
+    chart = ROOT / "charts" / "vendorsync"
+    version = f"--kube-version={toolchain.kubernetes_version()}"
+    rendered = run([helm, "template", "vendorsync", chart, "--namespace=vendorsync", version])
     documents = [_plain(document) for document in yaml.safe_load_all(rendered) if document]
     return INSTALL_HEAD + yaml.safe_dump_all(documents, sort_keys=False, width=100)
 
@@ -69,8 +71,7 @@ def _plain(document: dict[str, Any]) -> dict[str, Any]:
     metadata = document["metadata"]
     labels = metadata.get("labels", {})
     for label in ("helm.sh/chart", "app.kubernetes.io/managed-by"):
-        if label != "app.kubernetes.io/managed-by" or labels.get(label) == "Helm":
-            labels.pop(label, None)
+        labels.pop(label, None)
     metadata.get("annotations", {}).pop("helm.sh/resource-policy", None)
     if not metadata.get("annotations", True):
         del metadata["annotations"]

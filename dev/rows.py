@@ -1,0 +1,30 @@
+"""`python -m dev.rows FILE`: each requirement row and fault with the tests that showed it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+ROWS = Path(__file__).resolve().parents[1] / "tests" / "rows.toml"
+
+
+def main(path: Path) -> int:
+    """Print one line a row: the id, then its tests, or `none`."""
+    if not path.exists():
+        print(f"{path} does not exist: run `make test` first.", file=sys.stderr)
+        return 66
+    shown: dict[str, set[str]] = defaultdict(set)
+    for test, found in json.loads(path.read_text()).items():
+        for row in found["rows"] if found["passed"] else ():
+            shown[row].add(test.split("[")[0])
+    for rows in tomllib.loads(ROWS.read_text()).values():
+        for row in rows:
+            print(row, " ".join(sorted(shown[row])) or "none")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,79 @@
+"""`python -m dev.trial`: what `make try` calls."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from dev.database import postgres
+from dev.simulators import simulators
+from dev.trial.folder import TrialFolder, trial_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROWS = "select vendor_plant_id, name, capacity_kw, address from plants order by 1 limit 5"
+
+
+def main() -> int:
+    """Migrate, check, run twice and show rows; return the exit code."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch, simulators() as vendors, database() as url:
+        folder = trial_folder(
+            Path(scratch), origin=vendors.solarman_url, ca=vendors.ca_file.read_text(), url=url
+        )
+        owner = Path(scratch) / "owner-url"
+        owner.write_text(url)
+        steps = [
+            ("make the tables", ["migrate", "--url-file", str(owner)]),
+            ("log in and count, without writing", ["check", *folder.arguments]),
+            ("say what a run would change", ["run", "--dry-run", *folder.arguments]),
+            ("sync", ["run", *folder.arguments, "--text-logs"]),
+            ("sync again: nothing changed", ["run", *folder.arguments, "--text-logs"]),
+        ]
+        for title, arguments in steps:
+            code = run(title, arguments, folder)
+            if code:
+                return code
+        show(url)
+    print(f"\nDone in {time.monotonic() - started:.1f} s; everything is removed again.")
+    return 0
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """Lend the database of DATABASE_URL, or a new one."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+        return
+    with postgres() as server:
+        yield server.create_database("solar")
+
+
+def run(title: str, arguments: list[str], folder: TrialFolder) -> int:
+    """Run the job as a user would, saying how; return its exit code."""
+    shown = " ".join(argument.replace(str(folder.path), "FOLDER") for argument in arguments)
+    print(f"\n# {title}\n$ python -m vendorsync_job {shown}", flush=True)
+    return subprocess.run(
+        [sys.executable, "-m", "vendorsync_job", *arguments], check=False
+    ).returncode
+
+
+def show(url: str) -> None:
+    """Print five rows."""
+    print("\n# rows in PostgreSQL", flush=True)
+    with psycopg.connect(url) as connection:
+        for row in connection.execute(ROWS):
+            print("  " + " | ".join(str(value) for value in row))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""A run's contract and Secrets as files, laid out as a pod finds them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dev.stack.product import account
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """What `python -m vendorsync_job --spec … --mounts …` reads."""
+
+    path: Path
+
+    @property
+    def spec(self) -> Path:
+        """The RunSpec."""
+        return self.path / "run.json"
+
+    @property
+    def arguments(self) -> list[str]:
+        """The options that point the job here."""
+        return ["--spec", str(self.spec), "--mounts", str(self.path)]
+
+    def write(self, part: str, values: Mapping[str, str]) -> None:
+        """Write one Secret: a folder with a file for each key."""
+        folder = self.path / part
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, value in values.items():
+            (folder / key).write_text(value)
+
+
+def trial_folder(path: Path, *, origin: str, ca: str, url: str) -> TrialFolder:
+    """Write the files of a run of the simulated Solarman account `sim-north`."""
+    folder = TrialFolder(path)
+    folder.write("credentials", account("sim-north"))
+    folder.write("database", {"url": url})
+    folder.write("ca", {"ca.crt": ca})
+    folder.write(
+        "token-keys",
+        {
+            "current": "k1",
+            "k1": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "fingerprint": base64.b64encode(secrets.token_bytes(32)).decode(),
+        },
+    )
+    spec = {
+        "resource": {"namespace": "trial", "name": "organization-a"},
+        "organization": {"id": 3, "name": "Organization A"},
+        "vendor": {"name": "solarman", "adapter": "solarman", "baseURL": origin},
+        "credentials": {"name": "organization-a-solarman"},
+        "database": {"name": "vendorsync-database", "keys": ["url"]},
+        "allowedEndpoints": [
+            {"adapter": "solarman", "origin": origin, "allowPrivate": True, "caSecret": "ca"}
+        ],
+    }
+    folder.spec.write_text(json.dumps(spec, indent=2))
+    return folder

@@ -1,0 +1,57 @@
+"""Options of the whole suite, and the record of which rows its tests have shown.
+
+Inputs: the markers `requirement(id)` and `fault(id)`. Output: with `--rows FILE`, a JSON object
+from test to its rows and outcome, merged over the sessions of one `make test`.
+"""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROWS = tomllib.loads((Path(__file__).parent / "rows.toml").read_text())
+RECORD = pytest.StashKey[dict]()
+MARKED = pytest.StashKey[list]()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--rows", type=Path, help="record the rows that tests have shown in this file")
+
+
+def pytest_configure(config):
+    config.stash[RECORD] = {}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        item.stash[MARKED] = [
+            row
+            for kind in ("requirement", "fault")
+            for mark in item.iter_markers(kind)
+            for row in mark.args
+        ]
+        unknown = [
+            row for row in item.stash[MARKED] if not any(row in rows for rows in ROWS.values())
+        ]
+        if unknown:
+            raise pytest.UsageError(f"{item.nodeid}: rows.toml has no {', '.join(unknown)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    rows = item.stash[MARKED]
+    if rows and (report.when == "call" or report.failed):
+        found = item.config.stash[RECORD].setdefault(item.nodeid, {"rows": rows, "passed": True})
+        found["passed"] = found["passed"] and report.passed
+    return report
+
+
+def pytest_sessionfinish(session):
+    path = session.config.getoption("rows")
+    if path is None:
+        return
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**known, **session.config.stash[RECORD]}, indent=1, sort_keys=True))

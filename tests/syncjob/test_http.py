@@ -1,0 +1,357 @@
+"""The vendor's HTTP side over real sockets, with the simulators' faults on the wire."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dev.simulators import simulators
+from dev.simulators.tls import issue
+from vendorsync_job.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    EndpointRefusedError,
+    QuotaExhaustedError,
+    ThrottledError,
+    TLSFailedError,
+    VendorContractError,
+    VendorRefusedError,
+    VendorUnavailableError,
+)
+from vendorsync_job.http import HttpVendorClient, Limits, inflated, retry_after
+
+PATH = "/station/v1.0/list"
+
+
+@pytest.fixture(scope="session")
+def running():
+    with simulators() as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(running):
+    running.reset()
+    yield running
+    running.set_faults()
+
+
+@pytest.fixture
+def client(sim):
+    clients = []
+
+    def make(origin=None, **settings):
+        defaults = {
+            "adapter_title": "Sim",
+            "allow_private": True,
+            "ca_file": sim.ca_file,
+            "limits": Limits(total=5),
+            "sleep": lambda _seconds: None,
+        }
+        made = HttpVendorClient(origin or sim.solarman_url, **{**defaults, **settings})
+        clients.append(made)
+        return made
+
+    yield make
+    for made in clients:
+        made.close()
+
+
+def ask(client, **settings):
+    return client.post(PATH, json={"page": 1, "size": 2}, **settings)
+
+
+def test_an_object_in_json_is_returned_whatever_it_says(client):
+    assert ask(client())["code"] == "2101017"
+
+
+def test_a_server_error_is_tried_three_times_in_all(client, sim):
+    sim.fault("http_error", status=502)
+    vendor = client()
+
+    with pytest.raises(VendorUnavailableError, match="Sim answered HTTP 502 to POST"):
+        ask(vendor)
+
+    assert vendor.calls == len(sim.calls()) == 3
+
+
+@pytest.mark.requirement("R28")
+def test_a_server_error_that_passes_is_not_noticed(client, sim):
+    sim.fault("http_error", times=2)
+
+    assert ask(client())["code"] == "2101017"
+
+
+@pytest.mark.requirement("R28")
+def test_pauses_grow_and_are_drawn_by_chance(client, sim):
+    sim.fault("http_error")
+    pauses = []
+    vendor = client(sleep=pauses.append, jitter=lambda low, high: (low + high) / 2)
+
+    with pytest.raises(VendorUnavailableError):
+        ask(vendor)
+
+    assert pauses == [0.25, 0.5]
+
+
+def test_a_login_is_sent_once_even_if_the_server_fails(client, sim):
+    sim.fault("http_error")
+
+    with pytest.raises(VendorUnavailableError):
+        ask(client(), once=True)
+
+    assert len(sim.calls()) == 1
+
+
+@pytest.mark.parametrize("kind", ["reset", "reset_mid_body", "wrong_length"])
+@pytest.mark.fault("V8")
+def test_a_broken_connection_is_tried_again(client, sim, kind):
+    sim.fault(kind, times=1)
+
+    assert ask(client())["code"] == "2101017"
+
+
+@pytest.mark.fault("V8")
+@pytest.mark.parametrize(("kind", "options"), [("drip", {"seconds": 0.1}), ("stall", {})])
+def test_an_answer_that_never_ends_is_cut_at_the_total_time(client, sim, kind, options):
+    sim.fault(kind, **options)
+    start = time.monotonic()
+
+    with pytest.raises(VendorUnavailableError, match="no complete answer in time"):
+        ask(client(limits=Limits(total=0.3, tries=1)))
+
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.fault("V11")
+def test_the_deadline_of_the_run_cuts_a_call_short(client, sim):
+    sim.fault("stall")
+    vendor = client(deadline=time.monotonic() + 0.3)
+
+    with pytest.raises(DeadlineExceededError):
+        ask(vendor)
+
+    assert vendor.calls == 1
+
+
+def test_after_the_deadline_of_the_run_nothing_is_sent(client, sim):
+    with pytest.raises(DeadlineExceededError):
+        ask(client(deadline=time.monotonic() - 1))
+
+    assert sim.calls() == []
+
+
+def test_a_connection_refused_is_unavailable_and_says_so(client):
+    with pytest.raises(VendorUnavailableError, match="connection refused"):
+        ask(client("https://localhost:9"))
+
+
+@pytest.mark.fault("V10")
+def test_a_name_that_does_not_resolve_is_unavailable(client):
+    def unknown(_host, _port):
+        raise OSError("no such name")
+
+    with pytest.raises(VendorUnavailableError, match="the name cannot be resolved"):
+        ask(client(resolve=unknown))
+
+
+@pytest.mark.fault("V10")
+def test_a_resolver_that_hangs_does_not_hold_the_run(client):
+    def slow(_host, _port):
+        time.sleep(1)
+        return []
+
+    start = time.monotonic()
+    with pytest.raises(VendorUnavailableError, match="no connection in time"):
+        ask(client(resolve=slow, limits=Limits(connect=0.1, tries=1)))
+    assert time.monotonic() - start < 0.9
+
+
+@pytest.mark.fault("V10")
+def test_an_unknown_authority_is_a_tls_fault_and_not_tried_again(client, tmp_path):
+    other = issue(("other.test",)).write(tmp_path)
+    vendor = client(ca_file=other)
+
+    with pytest.raises(TLSFailedError, match="unable to get local issuer certificate"):
+        ask(vendor)
+
+    assert vendor.calls == 1
+
+
+@pytest.mark.fault("V10")
+def test_the_system_store_does_not_know_a_private_authority(client):
+    with pytest.raises(TLSFailedError):
+        ask(client(ca_file=None))
+
+
+@pytest.mark.fault("V10")
+@pytest.mark.parametrize(
+    ("hosts", "age", "words"),
+    [
+        pytest.param(("localhost",), -1, "certificate has expired", id="expired"),
+        pytest.param(("other.test",), 1, "Hostname mismatch", id="wrong host"),
+    ],
+)
+def test_a_certificate_that_does_not_fit_is_named(client, hosts, age, words):
+    certificates = issue(hosts, datetime.now(UTC) + timedelta(days=age))
+    with simulators(certificates=certificates) as sim, pytest.raises(TLSFailedError, match=words):
+        ask(client(sim.solarman_url, ca_file=sim.ca_file))
+
+
+def test_a_file_without_a_certificate_is_a_wrong_setting(client, tmp_path):
+    empty = tmp_path / "ca.crt"
+    empty.write_text("none")
+
+    with pytest.raises(ConfigurationError, match="holds no certificate"):
+        client(ca_file=empty)
+
+
+@pytest.mark.fault("S1")
+def test_a_private_address_is_refused_before_any_connection(client, sim):
+    vendor = client(allow_private=False)
+
+    with pytest.raises(EndpointRefusedError, match=r"localhost leads to .*(127\.0\.0\.1|::1)"):
+        ask(vendor)
+
+    assert sim.calls() == []
+
+
+@pytest.mark.fault("S1")
+def test_a_redirect_is_not_followed(client, sim):
+    sim.fault("http_error", status=302)
+
+    with pytest.raises(VendorContractError, match="a redirect is not followed"):
+        ask(client())
+
+    assert len(sim.calls()) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, VendorContractError),
+        (401, VendorRefusedError),
+        (403, VendorRefusedError),
+        (404, VendorContractError),
+        (408, VendorUnavailableError),
+        (410, VendorContractError),
+        (503, VendorUnavailableError),
+    ],
+)
+def test_a_status_is_worth_its_error(client, sim, status, error):
+    sim.fault("http_error", status=status)
+
+    with pytest.raises(error, match=f"HTTP {status}"):
+        ask(client())
+
+
+@pytest.mark.fault("V1")
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30", 30),
+        ("0", None),
+        ("-5", None),
+        ("1000000000", 3600),
+        ("9" * 5000, 3600),
+        ("soon", None),
+        ("", None),
+        ("１２", None),  # noqa: RUF001 - digits that are no ASCII
+        ("Mon, 02 Feb 2026 03:05:05 GMT", 60),
+        ("Mon, 02 Feb 2026 03:03:05 GMT", None),
+        ("Mon, 02 Feb 2199 03:03:05 GMT", 3600),
+        ("Mon, 99 Feb 2026 03:03:05 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_every_form_and_bounded(text, seconds):
+    headers = {"Retry-After": text, "Date": "Mon, 02 Feb 2026 03:04:05 GMT"}
+
+    assert retry_after(headers) == seconds
+
+
+def test_a_throttle_is_not_tried_again(client, sim):
+    sim.fault("too_many_requests", retry_after=1)
+    vendor = client()
+
+    with pytest.raises(ThrottledError):
+        ask(vendor)
+
+    assert vendor.calls == 1
+
+
+def test_a_budget_can_refuse_a_call_before_it_is_made(client, sim):
+    def refuse():
+        raise QuotaExhaustedError("the hour's allowance is used up")
+
+    vendor = client(before_call=refuse)
+
+    with pytest.raises(QuotaExhaustedError):
+        ask(vendor)
+
+    assert (vendor.calls, sim.calls()) == (0, [])
+
+
+@pytest.mark.fault("V9")
+def test_a_hundred_mebibytes_of_blanks_are_not_read_to_the_end(client, sim):
+    sim.fault("padded_json", mebibytes=40)
+
+    with pytest.raises(VendorContractError, match="more than 32 MiB"):
+        ask(client())
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([b"plain"], "claims to be gzip"),
+        ([gzip.compress(b"{}")[:-4]], "cut short"),
+        ([gzip.compress(b"{}"), b"more"], "goes on after its end"),
+        ([], "cut short"),
+    ],
+)
+def test_a_gzip_stream_that_lies_is_refused(pieces, words):
+    with pytest.raises(VendorContractError, match=words):
+        list(inflated(pieces))
+
+
+def test_a_gzip_stream_is_read_in_any_pieces():
+    squeezed = gzip.compress(b"x" * 3_000_000)
+    single = [squeezed[place : place + 1] for place in range(len(squeezed))]
+
+    assert b"".join(inflated(single)) == b"".join(inflated([squeezed])) == b"x" * 3_000_000
+    assert max(map(len, inflated([squeezed]))) <= 1 << 20
+
+
+@pytest.mark.fault("S2")
+def test_no_address_parameter_or_header_reaches_the_log(client, sim, caplog):
+    caplog.set_level(logging.DEBUG)
+    sim.fault("http_error", times=1)
+
+    ask(
+        client(),
+        params={"appId": "sim-secret-id"},
+        headers={"Authorization": "bearer sim-secret-token"},
+    )
+
+    assert "sim-secret" not in caplog.text
+    assert "trying again" in caplog.text
+
+
+@pytest.mark.fault("S2")
+def test_no_parameter_reaches_an_error(client, sim):
+    sim.fault("http_error")
+
+    with pytest.raises(VendorUnavailableError) as caught:
+        ask(client(), params={"appId": "sim-secret-id"})
+
+    assert "sim-secret" not in str(caught.value)
+
+
+def test_proxies_of_the_environment_are_ignored(client, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://localhost:9")
+    monkeypatch.setenv("ALL_PROXY", "http://localhost:9")
+
+    assert ask(client())["code"] == "2101017"

@@ -1,0 +1,202 @@
+"""What a listing makes of good and of strange pages."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vendorsync_job.errors import (
+    CredentialsRejectedError,
+    DeadlineExceededError,
+    QuotaExhaustedError,
+    ThrottledError,
+    VendorContractError,
+    VendorUnavailableError,
+)
+from vendorsync_job.listing import Listing
+from vendorsync_job.models import Page, Plant, Rejection
+
+
+def plant(key, name="Roof"):
+    return Plant(str(key), name)
+
+
+def page(*keys, total=None, is_last=False, rejected=()):
+    records = tuple(key if isinstance(key, Plant) else plant(key) for key in keys)
+    return Page(records, tuple(rejected), total, is_last)
+
+
+def listing(*pages, **settings):
+    def produce():
+        for item in pages:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+    return Listing(produce(), key=lambda record: record.vendor_plant_id, **settings)
+
+
+def keys(found):
+    return [record.vendor_plant_id for page in found for record in page.records]
+
+
+def test_pages_are_followed_to_the_vendors_total_and_no_further():
+    found = listing(page(1, 2, total=3), page(3, total=3), AssertionError("one page too many"))
+
+    assert keys(found) == ["1", "2", "3"]
+    assert (found.complete, found.pages, found.rows) == (True, 2, 3)
+
+
+def test_without_a_total_the_last_page_says_so():
+    found = listing(page(1, 2), page(3, is_last=True), AssertionError("one page too many"))
+
+    assert keys(found) == ["1", "2", "3"]
+    assert found.complete
+
+
+@pytest.mark.fault("V5")
+def test_a_page_shorter_than_the_others_is_not_taken_for_the_last():
+    found = listing(page(1, 2, total=4), page(3, total=4), page(4, total=4))
+
+    assert keys(found) == ["1", "2", "3", "4"]
+    assert found.complete
+
+
+@pytest.mark.fault("V5")
+def test_rows_that_repeat_do_not_hide_the_page_that_is_still_to_come():
+    found = listing(page(1, 2, total=4), page(2, 3, total=4), page(4, total=4))
+
+    assert keys(found) == ["1", "2", "3", "4"]
+    assert (found.duplicates, found.rows, found.complete) == (1, 5, True)
+
+
+@pytest.mark.fault("V5")
+def test_a_total_that_changes_is_tolerated_and_the_last_one_counts():
+    found = listing(page(1, 2, total=3), page(3, 4, total=4), page(total=4, is_last=True))
+
+    assert keys(found) == ["1", "2", "3", "4"]
+    assert found.complete
+
+
+@pytest.mark.fault("V5")
+def test_a_total_that_is_too_small_is_not_believed():
+    found = listing(page(1, 2, total=1), page(3, total=1), page(total=1, is_last=True))
+
+    assert keys(found) == ["1", "2", "3"]
+    assert found.complete
+
+
+@pytest.mark.fault("V5")
+def test_records_that_are_missing_make_the_listing_incomplete():
+    found = listing(page(1, 2, total=9), page(total=9, is_last=True))
+
+    assert keys(found) == ["1", "2"]
+    assert not found.complete
+    assert found.error is None
+
+
+@pytest.mark.fault("V5")
+def test_a_page_that_comes_again_is_an_error_that_names_both():
+    found = listing(page(1, 2), page(3, 4), page(2, 1))
+
+    with pytest.raises(VendorContractError, match="page 3 of the listing repeats page 1"):
+        keys(found)
+
+
+@pytest.mark.fault("V5")
+def test_pages_without_end_are_an_error():
+    found = listing(*(page(number) for number in range(5)), max_pages=3)
+
+    with pytest.raises(VendorContractError, match="more than 3 pages"):
+        keys(found)
+
+
+@pytest.mark.fault("V7")
+def test_a_total_without_any_record_is_an_error():
+    with pytest.raises(VendorContractError, match="not an empty account"):
+        keys(listing(page(total=500, is_last=True)))
+
+
+def test_an_empty_account_is_complete():
+    found = listing(page(total=0, is_last=True))
+
+    assert keys(found) == []
+    assert found.complete
+
+
+@pytest.mark.fault("V6")
+def test_a_record_that_differs_on_a_later_page_comes_again():
+    found = listing(page(1, total=3), page(plant(1, "Newer"), 2, total=3), page(3, total=3))
+
+    pages = list(found)
+
+    assert pages[1].records == (plant(1, "Newer"), plant(2))
+    assert (found.duplicates, found.rows, found.complete) == (0, 4, True)
+
+
+@pytest.mark.fault("V6")
+def test_within_a_page_the_last_of_a_key_wins():
+    found = listing(page(plant(1, "Older"), 2, plant(1, "Newer"), is_last=True))
+
+    assert list(found)[0].records == (plant(1, "Newer"), plant(2))
+    assert found.duplicates == 1
+
+
+@pytest.mark.fault("V3")
+@pytest.mark.parametrize(
+    "error",
+    [ThrottledError("slow"), QuotaExhaustedError("used up"), VendorUnavailableError("down")],
+)
+def test_what_was_read_before_the_vendor_stopped_answering_is_kept(error):
+    found = listing(page(1, 2, total=4), error)
+
+    assert keys(found) == ["1", "2"]
+    assert found.error is error
+    assert not found.complete
+
+
+@pytest.mark.parametrize(
+    "error", [ThrottledError("slow"), VendorUnavailableError("down"), QuotaExhaustedError("none")]
+)
+def test_an_error_on_the_first_page_is_raised(error):
+    with pytest.raises(type(error)):
+        keys(listing(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [VendorContractError("odd"), CredentialsRejectedError("no"), DeadlineExceededError("late")],
+)
+def test_other_errors_in_mid_listing_are_raised(error):
+    with pytest.raises(type(error)):
+        keys(listing(page(1, total=4), error))
+
+
+def test_rejected_records_are_counted_and_known_to_be_there():
+    bad = (Rejection("2", "no name", {}), Rejection(None, "no id", {}))
+    found = listing(page(1, total=3, rejected=bad))
+
+    assert keys(found) == ["1"]
+    assert (found.rejected, found.rows, found.complete) == (2, 3, True)
+
+
+@pytest.mark.fault("H4")
+@given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("ab")), max_size=6), max_size=8))
+def test_every_row_is_yielded_rejected_or_a_duplicate_and_the_last_word_on_a_key_is_the_vendors(rows):
+    pages = [page(*(plant(key, name) for key, name in chunk)) for chunk in rows]
+    found = listing(*pages)
+    yielded = []
+    try:
+        for item in found:
+            assert max(Counter(r.vendor_plant_id for r in item.records).values(), default=1) == 1
+            yielded += item.records
+    except VendorContractError:
+        return
+
+    assert found.rows == len(yielded) + found.duplicates
+    assert {r.vendor_plant_id: r.name for r in yielded} == {
+        str(key): name for chunk in rows for key, name in chunk
+    }

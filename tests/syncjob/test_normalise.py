@@ -1,0 +1,334 @@
+"""What becomes of the values that vendors send."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vendorsync_job import normalise
+from vendorsync_job.normalise import UnfitError
+
+KOLKATA = ZoneInfo("Asia/Kolkata")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        ("250.5", "kWp", "250.500"),
+        ("0.2505", "MWp", "250.500"),
+        ("250500", "Wp", "250.500"),
+        ("0.0002505", "GWp", "250.500"),
+        (98.4, "kWp", "98.400"),
+        (5, "kW", "5.000"),
+        (5500, "W", "5.500"),
+        ("1e2", "kWp", "100.000"),
+        (0, "kWp", "0.000"),
+        ("0.0004", "kWp", "0.000"),
+    ],
+)
+@pytest.mark.requirement("R07")
+def test_a_capacity_is_the_same_in_any_unit(value, unit, expected):
+    assert str(normalise.capacity_kw(value, unit)) == expected
+
+
+@pytest.mark.parametrize("value", [None, "", "--", "-", " ", "null", "N/A"])
+def test_a_capacity_that_is_not_given_is_none(value):
+    assert normalise.capacity_kw(value, "") is None
+
+
+@pytest.mark.fault("V13")
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        ("5,5", "kWp", "'5,5' is not a number"),
+        ("5,5 kW", "kWp", "is not a number"),
+        ("1,234.5", "kWp", "is not a number"),
+        ("5 kW", "kWp", "is not a number"),
+        (True, "kWp", "is true or false, not a number"),
+        ([5], "kWp", "is a list, not a number"),
+        (math.inf, "kWp", "is not a number"),
+        (math.nan, "kWp", "is not a number"),
+        ("NaN", "kWp", "is not a number"),
+        ("1_000", "kWp", "is not a number"),
+        ("٥", "kWp", "is not a number"),
+        (10**400, "kWp", "is not a number"),
+        ("9" * 5000, "kWp", "is not a number"),
+        ("1e99", "kWp", "out of range"),
+        (-1, "kWp", "out of range"),
+        (1_000_000, "MWp", "out of range"),
+        (5, "kVA", "has the unit 'kVA'"),
+        (5, None, "has the unit 'None'"),
+    ],
+)
+def test_a_capacity_that_cannot_be_is_refused_with_the_reason(value, unit, words):
+    with pytest.raises(UnfitError, match=words):
+        normalise.capacity_kw(value, unit)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "expected"),
+    [
+        (18.52, 73.85, ("18.520000", "73.850000")),
+        ("18.52", "73.85", ("18.520000", "73.850000")),
+        (-33.9, -70.1, ("-33.900000", "-70.100000")),
+        (0, 0, ("None", "None")),
+        (0.0, 12.5, ("0.000000", "12.500000")),
+        (None, 73.85, ("None", "None")),
+        (18.52, "--", ("None", "None")),
+        (1e-9, 12.5, ("0.000000", "12.500000")),
+    ],
+    ids=repr,
+)
+def test_a_position_is_whole_or_none(latitude, longitude, expected):
+    assert tuple(map(str, normalise.position(latitude, longitude))) == expected
+
+
+@pytest.mark.parametrize("pair", [(91, 0), (-90.1, 5), (5, 181), ("x", 5), (5, {})])
+def test_a_position_off_the_earth_is_refused(pair):
+    with pytest.raises(UnfitError, match="latitude|longitude"):
+        normalise.position(*pair)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Asia/Kolkata", "Asia/Kolkata"),
+        (" Asia/Kolkata ", "Asia/Kolkata"),
+        ("America/Argentina/Buenos_Aires", "America/Argentina/Buenos_Aires"),
+        ("PRC", "PRC"),
+        ("GMT+5:30", "UTC+05:30"),
+        ("GMT+8", "UTC+08:00"),
+        ("GMT-2", "UTC-02:00"),
+        ("UTC+05:30", "UTC+05:30"),
+        ("(UTC+05:30)", "UTC+05:30"),
+        ("UTC+0530", "UTC+05:30"),
+        ("UTC", "UTC"),
+        (5.5, "UTC+05:30"),
+        ("5.5", "UTC+05:30"),
+        (-3, "UTC-03:00"),
+        (None, None),
+        ("", None),
+        (True, None),
+        ({}, None),
+        ("Asia/Beijing", None),
+        ("GMT+15", None),
+        ("GMT+5:99", None),
+        (99, None),
+        ("../../etc/passwd", None),
+        ("/etc/passwd", None),
+        ("Asia", None),
+        ("localtime", None),
+        ("x" * 100, None),
+        ("\0", None),
+    ],
+    ids=repr,
+)
+def test_a_time_zone_is_one_that_exists_or_none(value, expected):
+    assert normalise.time_zone(value) == expected
+
+
+def test_a_zone_with_an_offset_reckons_as_the_named_one():
+    moment = datetime(2026, 2, 2, 12)
+    offset = moment.replace(tzinfo=normalise.zone("UTC+05:30"))
+
+    assert offset.utcoffset() == moment.replace(tzinfo=KOLKATA).utcoffset()
+    assert normalise.zone("Asia/Kolkata") == KOLKATA
+    assert moment.replace(tzinfo=normalise.zone("UTC-02:00")).utcoffset().total_seconds() == -7200
+
+
+@pytest.mark.parametrize(
+    "value", [1770001445, 1770001445.0, 1770001445.9, "1770001445", 1770001445000, "1770001445123"],
+    ids=repr,
+)
+def test_a_unix_time_is_the_same_in_every_form(value):
+    found = normalise.unix_time(value, "at")
+
+    assert found == datetime(2026, 2, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", [None, 0, "0", "", "--"], ids=repr)
+def test_a_unix_time_of_zero_is_none(value):
+    assert normalise.unix_time(value, "at") is None
+
+
+@pytest.mark.parametrize("value", [-1, 1, 1e11, 10**14, 1e99, "soon", True, math.inf])
+def test_a_unix_time_out_of_our_age_is_refused(value):
+    with pytest.raises(UnfitError, match="at "):
+        normalise.unix_time(value, "at")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [20240401093000, "20240401093000", "2024-04-01 09:30:00", "2024-04-01T09:30:00",
+     "2024-04-01 09:30", "202404010930"],
+    ids=repr,
+)  # fmt: skip
+def test_a_local_time_is_read_on_the_plants_clock(value):
+    found = normalise.local_time(value, KOLKATA, "at")
+
+    assert found == datetime(2024, 4, 1, 4, 0, tzinfo=UTC)
+
+
+def test_a_day_alone_begins_at_the_plants_midnight():
+    found = normalise.local_time("2024-04-01", KOLKATA, "at")
+
+    assert found == datetime(2024, 3, 31, 18, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("value", "where"), [(None, KOLKATA), ("--", KOLKATA), ("2024-04-01", None)])
+def test_a_local_time_without_value_or_zone_is_none(value, where):
+    assert normalise.local_time(value, where, "at") is None
+
+
+@pytest.mark.parametrize(
+    "value", ["2024-13-01 00:00:00", "2024-02-30", "yesterday", "1850-01-01", "9999-12-31", 5, {}]
+)
+def test_a_local_time_that_cannot_be_is_refused(value):
+    with pytest.raises(UnfitError, match="at "):
+        normalise.local_time(value, KOLKATA, "at")
+
+
+@pytest.mark.parametrize(("value", "expected"), [(900001, "900001"), ("900001", "900001"), (" a ", "a")], ids=repr)
+def test_an_id_is_the_same_text_whether_number_or_text(value, expected):
+    assert normalise.identifier(value) == expected
+
+
+@pytest.mark.parametrize("value", [None, "", " ", True, 1.5, {}, "a\0b", "a\nb", "\ud800", "x" * 129])
+def test_an_id_that_cannot_name_a_row_is_refused(value):
+    with pytest.raises(UnfitError, match="^id "):
+        normalise.identifier(value)
+
+
+@pytest.mark.fault("S3")
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("  Sim Roof  ", "Sim Roof"),
+        ("Sim\nRoof\t1", "Sim Roof 1"),
+        ("Sim\0Roof", "Sim Roof"),
+        ("\x1b[31mRoof", "[31mRoof"),
+        ("Sim\ud800Roof", "SimRoof"),
+        ("abc\u202edcba", "abcdcba"),
+        ("सूर्य क्‍ष", "सूर्य क्‍ष"),
+        ("Roof\u2028two", "Roof two"),
+        ("<b>Roof</b>", "<b>Roof</b>"),
+    ],
+)
+def test_a_name_keeps_its_letters_and_loses_what_steers_a_terminal(value, expected):
+    assert normalise.name(value) == expected
+
+
+@pytest.mark.parametrize("value", [None, "", "\0", True, [], "x" * 256])
+def test_a_name_that_is_none_is_refused(value):
+    with pytest.raises(UnfitError, match="^name "):
+        normalise.name(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("token 0a1b2c3d-1111-2222-3333-444444444444 lost", "token # lost"),
+        ("at 2026-02-02T03:04:05Z for 300001 calls", "at # for # calls"),
+        ("request 0a1b2c3d4e5f6a7b", "request #"),
+        ("wrong password, 4 left", "wrong password, 4 left"),
+        ('auth failed:{"error":"invalid_grant"}', 'auth failed:{"error":"invalid_grant"}'),
+        (None, "None"),
+    ],
+)
+def test_a_vendors_words_do_not_change_from_run_to_run(value, expected):
+    assert normalise.vendor_words(value) == expected
+
+
+def test_a_vendors_words_are_bounded():
+    assert len(normalise.vendor_words("word " * 100_000)) == 200
+
+
+def read(row):
+    return (normalise.identifier(row.get("id")), normalise.name(row.get("name")))
+
+
+def test_one_unfit_record_costs_only_itself():
+    rows = [{"id": 1, "name": "A"}, {"id": 2}, "text", {"name": "B"}, {"id": "3", "name": "C"}]
+
+    good, bad = normalise.records(rows, read, key="id")
+
+    assert good == (("1", "A"), ("3", "C"))
+    assert [(item.key, item.reason) for item in bad] == [
+        ("2", "name is missing"),
+        (None, "the record is not an object"),
+        (None, "id is missing, not a number or a text"),
+    ]
+
+
+@pytest.mark.fault("S2")
+def test_a_rejected_record_holds_nothing_about_people():
+    row = {
+        "id": 2,
+        "ownerName": "sim-person",
+        "contactPhone": "sim-person",
+        "installer": {"e_mail": "sim-person", "userAccount": "sim-person", "city": "Pune"},
+        "mobile_tel": "sim-person",
+        "total": 5,
+    }
+
+    _, (bad,) = normalise.records([row], read, key="id")
+
+    assert "sim-person" not in str(bad.record)
+    assert bad.record == {"id": 2, "installer": {"city": "Pune"}, "total": 5}
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=5))
+def test_a_rejected_record_can_be_kept_as_json(row):
+    kept = normalise.without_personal(row)
+
+    written = orjson.dumps(kept, option=orjson.OPT_NON_STR_KEYS) if _fits(kept) else b""
+    assert b"\\u0000" not in written
+
+
+def _fits(value):
+    if isinstance(value, dict):
+        return all(map(_fits, value.values()))
+    if isinstance(value, list):
+        return all(map(_fits, value))
+    return not isinstance(value, int) or abs(value) < 2**53
+
+
+@given(json_values)
+def test_no_value_brings_a_reader_down(value):
+    readers = [
+        lambda: normalise.capacity_kw(value, "kWp"),
+        lambda: normalise.capacity_kw(5, value),
+        lambda: normalise.position(value, 5),
+        lambda: normalise.unix_time(value, "at"),
+        lambda: normalise.local_time(value, KOLKATA, "at"),
+        lambda: normalise.identifier(value),
+        lambda: normalise.name(value),
+    ]
+    for reader in readers:
+        try:
+            reader()
+        except UnfitError as error:
+            assert len(str(error)) < 200  # noqa: PT017
+    normalise.time_zone(value)
+    normalise.whole(value)
+    normalise.vendor_words(value)
+
+
+@given(st.decimals(min_value=0, max_value=10**7, allow_nan=False, places=3))
+def test_a_capacity_in_watts_comes_back_exactly(kilowatts):
+    assert normalise.capacity_kw(f"{kilowatts * 1000:f}", "Wp") == kilowatts
+    assert normalise.capacity_kw(f"{kilowatts / 1000:f}", "MWp") == kilowatts

@@ -1,0 +1,183 @@
+"""When a session logs in, and when it gives up."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from vendorsync_job.errors import CredentialsRejectedError, TokenExpiredError
+from vendorsync_job.models import Grant, Token
+from vendorsync_job.session import AccountSession
+
+NOW = datetime(2026, 2, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Store:
+    """Keeps one token and counts what is asked of it."""
+
+    def __init__(self, token=None):
+        self.token = token
+        self.refreshed = 0
+
+    def current(self):
+        return self.token
+
+    def refresh(self, stale, login):
+        if self.token is None or (stale and stale.generation >= self.token.generation):
+            self.refreshed += 1
+            self.token = replace(login(), generation=self.token.generation + 1 if self.token else 1)
+        return self.token
+
+
+class Vendor:
+    """Gives tokens named after their number and knows only those that are still alive."""
+
+    def __init__(self, lifetime=3600.0):
+        self.alive: set[str] = set()
+        self.logins = 0
+        self.lifetime = lifetime
+
+    def login(self):
+        self.logins += 1
+        self.alive.add(f"sim-{self.logins}")
+        return Grant(f"sim-{self.logins}", expires_in=self.lifetime)
+
+    def ask(self, token):
+        if token.value not in self.alive:
+            raise TokenExpiredError("Sim does not know the token")
+        return token.value
+
+
+def session(store, vendor, clock=lambda: NOW, **settings):
+    return AccountSession(store, vendor.login, clock, **settings)
+
+
+def stored(value="stored", *, seconds=3000, generation=1):
+    return Token(
+        value, NOW + timedelta(seconds=seconds), NOW - timedelta(seconds=600), generation
+    )
+
+
+@pytest.mark.requirement("R02")
+def test_a_stored_token_that_is_fresh_is_used():
+    vendor = Vendor()
+    vendor.alive.add("stored")
+
+    assert session(Store(stored()), vendor).call(vendor.ask) == "stored"
+    assert vendor.logins == 0
+
+
+@pytest.mark.requirement("R04")
+def test_a_stale_token_is_renewed_before_it_is_refused():
+    vendor = Vendor()
+
+    assert session(Store(stored(seconds=100)), vendor).call(vendor.ask) == "sim-1"
+
+
+def test_the_store_is_asked_once_for_many_calls():
+    vendor, store = Vendor(), Store()
+    lent = session(store, vendor)
+
+    assert {lent.call(vendor.ask) for _ in range(5)} == {"sim-1"}
+    assert store.refreshed == 1
+
+
+def test_a_token_that_would_die_during_the_run_is_renewed_at_its_start():
+    vendor = Vendor()
+
+    assert session(Store(stored(seconds=1000)), vendor, needed=1500).call(vendor.ask) == "sim-1"
+
+
+@pytest.mark.fault("T4")
+def test_a_life_shorter_than_the_run_does_not_mean_a_login_per_call():
+    vendor = Vendor(lifetime=30)
+    lent = session(Store(), vendor, needed=600)
+
+    for _ in range(5):
+        lent.call(vendor.ask)
+
+    assert vendor.logins == 1
+
+
+@pytest.mark.fault("T1")
+def test_a_refused_token_is_renewed_once_and_the_request_repeated_once():
+    vendor = Vendor()
+    lent = session(Store(), vendor)
+    lent.call(vendor.ask)
+    vendor.alive.clear()
+
+    assert lent.call(vendor.ask) == "sim-2"
+    assert vendor.logins == 2
+
+
+@pytest.mark.fault("T2")
+def test_the_token_of_another_process_is_taken_in_place_of_a_login():
+    vendor, store = Vendor(), Store()
+    lent = session(store, vendor)
+    lent.call(vendor.ask)
+    vendor.alive = {"theirs"}
+    store.token = stored("theirs", generation=7)
+
+    assert lent.call(vendor.ask) == "theirs"
+    assert vendor.logins == 1
+
+
+@pytest.mark.fault("T7")
+def test_a_second_refusal_is_the_end_and_says_why():
+    vendor = Vendor()
+    lent = session(Store(), vendor)
+
+    def never(_token):
+        raise TokenExpiredError("Sim does not know the token")
+
+    with pytest.raises(CredentialsRejectedError, match="does not know the token, even with a token"):
+        lent.call(never)
+    assert vendor.logins == 2
+
+
+def test_other_errors_pass_through_without_a_login():
+    vendor = Vendor()
+    lent = session(Store(), vendor)
+
+    with pytest.raises(ZeroDivisionError):
+        lent.call(lambda _token: 1 / 0)
+    assert vendor.logins == 1
+
+
+def test_a_refused_login_is_not_repeated():
+    calls = []
+
+    def refused():
+        calls.append(1)
+        raise CredentialsRejectedError("wrong password")
+
+    lent = AccountSession(Store(), refused, lambda: NOW)
+    with pytest.raises(CredentialsRejectedError):
+        lent.call(lambda token: token)
+    assert len(calls) == 1
+
+
+@pytest.mark.fault("T2")
+def test_many_threads_share_one_renewal():
+    vendor, store = Vendor(), Store()
+    lent = session(store, vendor)
+    lent.call(vendor.ask)
+    vendor.alive.clear()
+    together = threading.Barrier(8)
+    found = []
+
+    def work():
+        together.wait()
+        found.append(lent.call(vendor.ask))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == ["sim-2"] * 8
+    assert vendor.logins == 2

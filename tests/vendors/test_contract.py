@@ -1,0 +1,348 @@
+"""What every adapter must do, whoever wrote it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tests.vendors.clouds import PLANTS
+from vendorsync_api.policy import adapters, load_policy
+from vendorsync_job.errors import (
+    CredentialsRejectedError,
+    QuotaExhaustedError,
+    ThrottledError,
+    VendorContractError,
+    VendorRefusedError,
+    VendorUnavailableError,
+)
+from vendorsync_job.vendors import load, names
+
+
+def plants(listing):
+    return [plant for page in listing for plant in page.records]
+
+
+@pytest.mark.requirement("R06")
+@pytest.mark.requirement("R01")
+def test_every_plant_of_every_page_is_listed_once(vendor):
+    listing = vendor.listing()
+
+    found = plants(listing)
+
+    truth = vendor.sim.truth(vendor.cloud.name)
+    assert [plant.vendor_plant_id for plant in found] == [row["id"] for row in truth]
+    assert [plant.name for plant in found] == [row["name"] for row in truth]
+    assert listing.complete
+    assert (listing.rows, listing.duplicates, listing.rejected) == (PLANTS, 0, 0)
+
+
+@pytest.mark.requirement("R07")
+def test_capacities_and_places_arrive_in_our_units(vendor):
+    found = {plant.vendor_plant_id: plant for plant in plants(vendor.listing())}
+
+    for row in vendor.sim.truth(vendor.cloud.name):
+        plant = found[row["id"]]
+        expected = Decimal(str(row["capacity_kw"])) if row["capacity_sent"] else None
+        assert plant.capacity_kw == expected
+        assert plant.address == row["address"]
+        assert (plant.latitude is None) == (row["latitude"] is None)
+        if plant.latitude is not None:
+            assert (float(plant.latitude), float(plant.longitude)) == (
+                row["latitude"],
+                row["longitude"],
+            )
+
+
+def test_the_time_zone_is_one_that_exists_and_times_are_utc(vendor):
+    for plant in plants(vendor.listing()):
+        assert plant.time_zone in ("Asia/Kolkata", "UTC+05:30")
+        assert plant.commissioned_at is None or plant.commissioned_at.utcoffset().seconds == 0
+        assert plant.status in ("online", "offline", "partial", "fault")
+
+
+def test_a_listing_costs_one_login_and_as_many_calls_as_there_are_pages(vendor):
+    plants(vendor.listing())
+
+    policy = load_policy(vendor.cloud.name)
+    assert vendor.logins() == 1
+    assert vendor.pages() == list(range(1, -(-PLANTS // policy.page_size) + 1))
+
+
+@pytest.mark.requirement("R02")
+def test_a_stored_token_is_used_without_a_login(vendor):
+    plants(vendor.listing())
+    vendor.sim.clear_calls()
+
+    plants(vendor.listing())
+
+    assert vendor.logins() == 0
+
+
+@pytest.mark.fault("T1")
+@pytest.mark.requirement("R04")
+def test_a_token_that_dies_between_two_pages_is_renewed_once_and_no_page_is_lost(vendor):
+    listing = vendor.listing()
+    found = []
+    for page in listing:
+        found += page.records
+        if listing.pages == 2:
+            vendor.sim.expire_tokens(vendor.cloud.name)
+
+    assert vendor.logins() == 2
+    assert vendor.pages() == [1, 2, 3]
+    assert len({plant.vendor_plant_id for plant in found}) == PLANTS
+    assert listing.complete
+
+
+@pytest.mark.fault("T7")
+def test_a_token_refused_twice_ends_the_run_with_two_logins(vendor):
+    listing = vendor.listing()
+    vendor.fault("error", path=vendor.cloud.list_path, code=vendor.cloud.expired)
+
+    with pytest.raises(CredentialsRejectedError, match="another program may be using"):
+        plants(listing)
+
+    assert vendor.logins() == 2
+
+
+@pytest.mark.fault("T6")
+@pytest.mark.requirement("R05")
+def test_a_wrong_password_is_tried_exactly_once(vendor):
+    listing = vendor.listing(**{vendor.cloud.password_key: "sim-wrong"})
+
+    with pytest.raises(CredentialsRejectedError) as caught:
+        plants(listing)
+
+    assert vendor.logins() == 1
+    assert "sim-wrong" not in str(caught.value)
+
+
+@pytest.mark.fault("V2")
+def test_a_throttle_inside_http_200_is_a_throttle_and_no_empty_list(vendor):
+    vendor.fault("error", path=vendor.cloud.list_path, code=vendor.cloud.throttled)
+
+    with pytest.raises(ThrottledError, match=vendor.cloud.throttled):
+        plants(vendor.listing())
+
+
+@pytest.mark.fault("V4")
+def test_a_quota_used_up_is_told_from_a_throttle(vendor):
+    vendor.fault("error", path=vendor.cloud.login_path, code=vendor.cloud.quota)
+
+    with pytest.raises(QuotaExhaustedError):
+        plants(vendor.listing())
+
+    assert vendor.logins() == 1
+
+
+@pytest.mark.fault("V2")
+@pytest.mark.parametrize("code", ["transient", "refused"])
+def test_other_refusals_are_told_apart(vendor, code):
+    vendor.fault("error", path=vendor.cloud.list_path, code=getattr(vendor.cloud, code))
+    expected = {"transient": VendorUnavailableError, "refused": VendorRefusedError}[code]
+
+    with pytest.raises(expected):
+        plants(vendor.listing())
+
+
+@pytest.mark.fault("V2")
+def test_an_unknown_code_is_a_refusal_that_names_it(vendor):
+    vendor.fault("error", path=vendor.cloud.list_path, code="sim77", message="sim \x1b[31m words")
+
+    with pytest.raises(VendorRefusedError, match=r"code sim77 \(sim \[31m words\)"):
+        plants(vendor.listing())
+
+
+@pytest.mark.fault("V3")
+@pytest.mark.parametrize("kind", ["throttled", "quota", "transient"])
+def test_what_came_before_a_refusal_in_mid_listing_is_kept(vendor, kind):
+    vendor.fault("error", path=vendor.cloud.list_path, page=2, code=getattr(vendor.cloud, kind))
+    listing = vendor.listing()
+
+    found = plants(listing)
+
+    assert len(found) == 100
+    assert not listing.complete
+    assert getattr(vendor.cloud, kind) in str(listing.error)
+
+
+@pytest.mark.fault("V1")
+def test_http_429_is_a_throttle_with_its_time(vendor):
+    vendor.fault("too_many_requests", path=vendor.cloud.list_path, retry_after=90)
+
+    with pytest.raises(ThrottledError) as caught:
+        plants(vendor.listing())
+
+    assert caught.value.retry_after == 90
+    assert vendor.pages() == []
+
+
+@pytest.mark.fault("V9")
+def test_a_login_page_in_html_is_named_as_such(vendor):
+    vendor.fault("login_page", path=vendor.cloud.list_path)
+
+    with pytest.raises(VendorContractError, match="HTML page where JSON was promised"):
+        plants(vendor.listing())
+
+
+@pytest.mark.fault("V5")
+def test_a_page_repeated_for_ever_ends_the_run(vendor):
+    vendor.fault("repeated_page", path=vendor.cloud.list_path)
+
+    with pytest.raises(VendorContractError, match="page 2 of the listing repeats page 1"):
+        plants(vendor.listing())
+
+    assert vendor.pages() == [1, 2]
+
+
+@pytest.mark.fault("V5")
+def test_a_row_listed_on_two_pages_is_counted_and_kept_once(vendor):
+    vendor.fault("duplicate_rows", path=vendor.cloud.list_path)
+    listing = vendor.listing()
+
+    found = plants(listing)
+
+    assert len({plant.vendor_plant_id for plant in found}) == len(found) == PLANTS
+    assert (listing.duplicates, listing.rows) == (2, PLANTS + 2)
+    assert listing.complete
+
+
+@pytest.mark.fault("V5")
+@pytest.mark.parametrize("kind", ["changed_total", "last_page_empty"])
+def test_a_listing_short_of_its_total_ends_and_is_not_complete(vendor, kind):
+    vendor.fault(kind, path=vendor.cloud.list_path)
+    listing = vendor.listing()
+
+    found = plants(listing)
+
+    assert len(found) == (PLANTS if kind == "changed_total" else 200)
+    assert not listing.complete
+    assert listing.error is None
+
+
+@pytest.mark.parametrize("rows", [[], None])
+def test_an_empty_account_is_complete_and_empty(vendor, rows):
+    if rows is None:
+        vendor.fault("empty_list", rows=None)
+    listing = vendor.listing(**vendor.cloud.empty)
+
+    assert plants(listing) == []
+    assert listing.complete
+
+
+@pytest.mark.fault("V7")
+@pytest.mark.parametrize("rows", [[], None])
+def test_a_total_without_rows_is_an_error_and_not_an_empty_account(vendor, rows):
+    vendor.fault("empty_list", rows=rows, total=PLANTS)
+
+    with pytest.raises(VendorContractError, match="not an empty account"):
+        plants(vendor.listing())
+
+
+@pytest.mark.fault("V13")
+def test_optional_fields_that_are_null_cost_no_plant(vendor):
+    vendor.fault("null_optional")
+    listing = vendor.listing()
+
+    found = plants(listing)
+
+    assert len(found) == PLANTS
+    assert {plant.capacity_kw for plant in found} == {None}
+
+
+@pytest.mark.fault("V13")
+@pytest.mark.parametrize("kind", ["missing_field", "renamed_field"])
+def test_a_capacity_that_is_gone_is_none_and_never_zero(vendor, kind):
+    vendor.fault(kind)
+
+    assert {plant.capacity_kw for plant in plants(vendor.listing())} == {None}
+
+
+@pytest.mark.fault("V13")
+@pytest.mark.parametrize("kind", ["capacity_with_comma", "huge_number"])
+def test_a_capacity_that_is_no_number_is_rejected_with_key_and_reason(vendor, kind):
+    vendor.fault(kind)
+    try:
+        pages = list(vendor.listing())
+    except VendorContractError:
+        assert kind == "huge_number", "such a number cannot be parsed as JSON at all"
+        return
+
+    rejected = [item for page in pages for item in page.rejected]
+    assert rejected
+    assert all(item.key and "is not a number" in item.reason for item in rejected)
+
+
+@pytest.mark.fault("V9")
+def test_a_nul_in_a_name_is_cleaned_away(vendor):
+    vendor.fault("nul_in_name")
+
+    assert all(plant.name.endswith(" x") for plant in plants(vendor.listing()))
+
+
+@pytest.mark.fault("V9")
+@pytest.mark.fault("V8")
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "nan",
+        "deep_json",
+        "lone_surrogate",
+        "truncated_json",
+        "byte_order_mark",
+        "utf16",
+        "truncated_gzip",
+        "false_gzip",
+        pytest.param("gzip twice", id="gzip twice"),
+    ],
+)
+def test_an_answer_that_is_no_clean_json_breaks_the_contract_at_once(vendor, kind):
+    if kind == "gzip twice":
+        vendor.fault("gzip", path=vendor.cloud.list_path, layers=2)
+    else:
+        vendor.fault(kind, path=vendor.cloud.list_path)
+
+    with pytest.raises(VendorContractError):
+        plants(vendor.listing())
+
+    assert len(vendor.sim.calls(path=vendor.cloud.list_path)) == 1
+
+
+@pytest.mark.fault("V8")
+def test_a_gzip_answer_is_read(vendor):
+    vendor.fault("gzip", path=vendor.cloud.list_path)
+
+    assert len(plants(vendor.listing())) == PLANTS
+
+
+@pytest.mark.fault("V9")
+def test_a_bomb_of_a_gibibyte_is_stopped_early(vendor):
+    vendor.fault("gzip_bomb", path=vendor.cloud.list_path)
+
+    with pytest.raises(VendorContractError, match="more than 32 MiB"):
+        plants(vendor.listing())
+
+
+def test_policy_and_adapter_agree(cloud):
+    policy = load_policy(cloud.name)
+    adapter = load(cloud.name)
+
+    assert adapter.policy is policy
+    assert set(policy.streams) == {
+        stream for stream in ("plants", "alerts") if hasattr(adapter, stream)
+    }
+    assert not policy.missing_keys(set(cloud.credentials))
+
+
+def test_every_key_of_the_policy_is_used_at_the_login(vendor):
+    for group in load_policy(vendor.cloud.name).secret_keys:
+        present = next(key for key in group if key in vendor.cloud.credentials)
+        adapter = vendor.adapter(**{present: "sim-other"})
+
+        with pytest.raises((CredentialsRejectedError, VendorRefusedError)):
+            adapter.authenticate()
+
+
+def test_each_adapter_has_a_policy_and_each_policy_an_adapter():
+    assert names() == sorted(adapters())
