@@ -654,6 +654,15 @@ class VendorStatus(Model):
     reason: Annotated[str | None, about("Why, in one word.", example="Synced", max_length=60)] = (
         None
     )
+    standing: Annotated[
+        str | None,
+        about(
+            "Reason of the last run that was not skipped, while newer ones were; it decides the"
+            " conditions. The counts are that run's too.",
+            example="CredentialsRejected",
+            max_length=60,
+        ),
+    ] = None
     message: Annotated[
         str | None,
         about(
@@ -677,6 +686,10 @@ class VendorStatus(Model):
     ] = None
     start_time: Annotated[str | None, _time("When the last run started.")] = None
     completion_time: Annotated[str | None, _time("When the last run ended.")] = None
+    duration_seconds: Annotated[
+        float | None,
+        about("Length of the last run.", example=2.4, unit="seconds", ge=0),
+    ] = None
     last_successful_time: Annotated[str | None, _time("When a run last succeeded.")] = None
     last_failure_time: Annotated[str | None, _time("When a run last failed.")] = None
     next_schedule_time: Annotated[str | None, _time("When the next run is due.")] = None

@@ -108,6 +108,10 @@ class Counts:
     duplicate: int = 0
     vanished: int = 0
 
+    def __add__(self, other: Counts) -> Counts:
+        """Return the sums of both."""
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
     @property
     def total(self) -> int:
         """Records that the vendor listed."""

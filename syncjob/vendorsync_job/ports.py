@@ -17,7 +17,8 @@ class VendorClient(Protocol):
     """Sends requests to one origin; time-outs, limits, retries and TLS are settled inside.
 
     Both methods return the parsed JSON object of a 2xx answer. They raise VendorUnavailableError,
-    ThrottledError (HTTP 429) or VendorContractError; an adapter never sees an HTTP library.
+    TLSFailedError, ThrottledError (HTTP 429), VendorRefusedError (401, 403), VendorContractError,
+    EndpointRefusedError or DeadlineExceededError; an adapter never sees an HTTP library.
     """
 
     def get(
@@ -36,8 +37,9 @@ class VendorClient(Protocol):
         json: Mapping[str, Any],
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        once: bool = False,
     ) -> dict[str, Any]:
-        """Send a POST with a JSON body."""
+        """Send a POST with a JSON body; `once`, for logins, never sends it a second time."""
 
 
 class Session(Protocol):

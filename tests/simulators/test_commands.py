@@ -75,6 +75,13 @@ def test_the_accounts_of_the_demo():
     assert all(name.startswith("sim-") for name in names)
 
 
+def test_refused_interfaces_are_read_from_json():
+    text = ("name", "appkey", "access_key", "user_account", "user_password")
+    account = dict.fromkeys(text, "sim") | dict.fromkeys(("user_id", "seed", "plants"), 1)
+    read = Accounts.from_json({"sungrow": [{**account, "refused": ["getFaultAlarmInfo"]}]})
+    assert read.sungrow[0].refused == ("getFaultAlarmInfo",)
+
+
 def test_an_unknown_key_of_an_account_is_refused():
     with pytest.raises(TypeError, match="colour"):
         Accounts.from_json({"solarman": [{"colour": "blue"}]})

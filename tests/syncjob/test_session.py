@@ -56,9 +56,7 @@ def session(store, vendor, clock=lambda: NOW, **settings):
 
 
 def stored(value="stored", *, seconds=3000, generation=1):
-    return Token(
-        value, NOW + timedelta(seconds=seconds), NOW - timedelta(seconds=600), generation
-    )
+    return Token(value, NOW + timedelta(seconds=seconds), NOW - timedelta(seconds=600), generation)
 
 
 @pytest.mark.requirement("R02")
@@ -133,7 +131,9 @@ def test_a_second_refusal_is_the_end_and_says_why():
     def never(_token):
         raise TokenExpiredError("Sim does not know the token")
 
-    with pytest.raises(CredentialsRejectedError, match="does not know the token, even with a token"):
+    with pytest.raises(
+        CredentialsRejectedError, match="does not know the token, even with a token"
+    ):
         lent.call(never)
     assert vendor.logins == 2
 

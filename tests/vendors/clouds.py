@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from dev.simulators import Accounts, SolarmanAccount, SungrowAccount
-from vendorsync_job.models import Token
+from vendorsync_api.policy import load_policy
+from vendorsync_job.http import HttpVendorClient, Limits
+from vendorsync_job.listing import Listing
+from vendorsync_job.session import AccountSession
+from vendorsync_job.vendors import load
+
+if TYPE_CHECKING:
+    from vendorsync_job.models import Token
 
 PLANTS = 250
 ACCOUNTS = Accounts(
@@ -80,7 +88,6 @@ class Cloud:
     quota: str
     transient: str
     refused: str
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 CLOUDS = {
@@ -147,3 +154,47 @@ class OneProcessStore:
             generation = self.token.generation + 1 if self.token else 1
             self.token = replace(login(), generation=generation)
         return self.token
+
+
+class Vendor:
+    """One vendor's adapter with everything it needs, and the ways the suite uses it."""
+
+    def __init__(self, sim, cloud) -> None:
+        self.sim = sim
+        self.cloud = cloud
+        self.store = OneProcessStore()
+        self._clients: list[HttpVendorClient] = []
+
+    def adapter(self, *, options=None, **credentials):
+        client = HttpVendorClient(
+            getattr(self.sim, f"{self.cloud.name}_url"),
+            adapter_title=load_policy(self.cloud.name).title,
+            allow_private=True,
+            ca_file=self.sim.ca_file,
+            limits=Limits(total=5),
+            sleep=lambda _seconds: None,
+        )
+        self._clients.append(client)
+        policy = load_policy(self.cloud.name)
+        return load(self.cloud.name)(
+            client, {**self.cloud.credentials, **credentials}, policy.check_options(options or {})
+        )
+
+    def listing(self, **settings) -> Listing:
+        adapter = self.adapter(**settings)
+        session = AccountSession(self.store, adapter.authenticate, lambda: datetime.now(UTC))
+        return Listing(adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
+
+    def fault(self, kind, **settings) -> None:
+        self.sim.fault(kind, vendor=self.cloud.name, **settings)
+
+    def logins(self) -> int:
+        return len(self.sim.calls(vendor=self.cloud.name, path=self.cloud.login_path))
+
+    def pages(self) -> list[int | None]:
+        calls = self.sim.calls(vendor=self.cloud.name, path=self.cloud.list_path)
+        return [call.page for call in calls if call.outcome == "ok"]
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()

@@ -1,0 +1,123 @@
+"""Command line: `run` the operator; `render` and `preview` resources without a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from vendorsync_api.policy import load_policy
+from vendorsync_api.reasons import ExitCode
+from vendorsync_operator import files, preview, render
+from vendorsync_operator.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vendorsync_api.v1alpha1 import VendorSync
+    from vendorsync_operator.accept import Accepted
+
+
+class _UsageError(Exception):
+    """Bad input; the text is the one sentence to print."""
+
+
+def command(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.environ) -> int:
+    """Run one command and return its exit code; 64 for bad input."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        settings = Settings.from_env(env)
+        match parsed.command:
+            case "run":
+                return _run(settings)
+            case "render":
+                _render(settings, parsed.file)
+            case _:
+                _preview(settings, parsed.file, parsed.at, parsed.count)
+    except (SettingsError, files.FileError, _UsageError) as error:
+        sys.stderr.write(f"vendorsync_operator: {error}\n")
+        return ExitCode.CONFIGURATION
+    return ExitCode.OK
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with the exit code for usage that the sync job has, too."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(ExitCode.CONFIGURATION, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m vendorsync_operator", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run the operator against the current cluster")
+    rendering = commands.add_parser("render", help="print the CronJobs of the resources in a file")
+    rendering.add_argument("file", help="YAML file, - for standard input")
+    previewing = commands.add_parser("preview", help="print the next runs of resources in a file")
+    previewing.add_argument("file", help="YAML file, - for standard input")
+    previewing.add_argument(
+        "--at", type=_moment, help="start from this moment, RFC 3339 (default: now)"
+    )
+    previewing.add_argument(
+        "--count", type=_count, default=5, help="runs of each vendor and stream (default: 5)"
+    )
+    return parser
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.utcoffset() is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a moment with an offset; write for example 2026-11-22T18:50:00+05:30"
+        )
+    return moment
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
+    return int(text)
+
+
+def _run(settings: Settings) -> int:
+    # Here, not above: the two other commands need neither kopf nor the cluster's client.
+    from vendorsync_operator import logs, main  # noqa: PLC0415
+
+    logs.configure(settings.log_level)
+    asyncio.run(main.run(settings))
+    return ExitCode.OK
+
+
+def _render(settings: Settings, path: str) -> None:
+    documents = [
+        render.cron_job(resource, accepted, settings)
+        for resource, served in _served(settings, path)
+        for accepted in served
+    ]
+    sys.stdout.write(files.dump(documents))
+
+
+def _preview(settings: Settings, path: str, at: datetime | None, count: int) -> None:
+    after = at or datetime.now(UTC)
+    sys.stdout.write(preview.table(_served(settings, path), after=after, count=count) + "\n")
+
+
+def _served(settings: Settings, path: str) -> list[tuple[VendorSync, list[Accepted]]]:
+    """Return the resources of a file, all of which can be served, or raise _UsageError."""
+    found = []
+    for resource in files.load(path):
+        accepted, refused = preview.judged(resource, settings=settings, policies=load_policy)
+        for refusal in refused:
+            raise _UsageError(f"{path}: VendorSync {resource.metadata.name}: {refusal}")
+        found.append((resource, accepted))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(command())

@@ -1,0 +1,198 @@
+"""What the schema cannot say: whether a vendor and stream can be served as declared.
+
+Each check ends in a `Refusal` with a reason and one sentence that names the value at fault. The
+sentence depends on the spec and the settings alone, so it can stand in a condition.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from vendorsync_api.policy import PolicyError
+from vendorsync_api.reasons import ConditionReason
+from vendorsync_api.schedule import ScheduleError, zone
+from vendorsync_operator import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vendorsync_api.policy import Budget, VendorPolicy
+    from vendorsync_api.run import AllowedEndpoint
+    from vendorsync_api.schedule import Timetable
+    from vendorsync_api.v1alpha1 import VendorSync
+    from vendorsync_operator.resolve import Assignment
+    from vendorsync_operator.settings import Settings
+
+    Policies = Callable[[str], VendorPolicy]
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why no CronJob is made of one vendor and stream."""
+
+    assignment: Assignment
+    reason: ConditionReason
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.assignment}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A vendor and stream that can be served, and what rendering must know of it."""
+
+    assignment: Assignment
+    timetable: Timetable
+    policy: VendorPolicy
+    endpoints: tuple[AllowedEndpoint, ...] = ()
+    """The allowed addresses of this adapter, sorted."""
+    ca_secret: str | None = None
+    """Secret that signs the certificate of the vendor's address."""
+
+
+class _RefusedError(Exception):
+    """Carries a reason and a sentence from a check to `judge`."""
+
+    def __init__(self, reason: ConditionReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def judge(
+    resource: VendorSync, assignment: Assignment, *, settings: Settings, policies: Policies
+) -> Accepted | Refusal:
+    """Return what to render of one vendor and stream, or why it is refused."""
+    try:
+        policy = _policy(assignment, policies)
+        endpoint = _endpoint(assignment, policy, settings.allowed_endpoints)
+        timetable = _timetable(resource, assignment, settings)
+        # A private address is a stand-in for the vendor's cloud, which alone has these limits.
+        if endpoint is None or not endpoint.allow_private:
+            _check_limits(timetable, policy)
+    except _RefusedError as refused:
+        return Refusal(assignment, refused.reason, str(refused))
+    adapter_endpoints = (e for e in settings.allowed_endpoints if e.adapter == policy.adapter)
+    return Accepted(
+        assignment,
+        timetable,
+        policy,
+        tuple(sorted(adapter_endpoints, key=lambda allowed: allowed.origin)),
+        endpoint.ca_secret if endpoint else None,
+    )
+
+
+def _policy(assignment: Assignment, policies: Policies) -> VendorPolicy:
+    vendor = assignment.vendor
+    try:
+        policy = policies(vendor.adapter)
+    except PolicyError as error:
+        raise _RefusedError(ConditionReason.UNKNOWN_ADAPTER, str(error)) from error
+    if assignment.stream not in policy.streams:
+        raise _RefusedError(
+            ConditionReason.STREAM_UNSUPPORTED,
+            f"adapter {policy.adapter} does not provide the stream {assignment.stream}; it"
+            f" provides {', '.join(policy.streams)}",
+        )
+    _check_options(policy, vendor.options)
+    return policy
+
+
+def _check_options(policy: VendorPolicy, options: dict[str, Any]) -> None:
+    try:
+        policy.check_options(options)
+    except PolicyError as error:
+        raise _RefusedError(ConditionReason.OPTIONS_INVALID, str(error)) from error
+
+
+def _endpoint(
+    assignment: Assignment, policy: VendorPolicy, allowed: tuple[AllowedEndpoint, ...]
+) -> AllowedEndpoint | None:
+    """Return the administrator's entry for the vendor's address, None for the adapter's own."""
+    origin = _origin(assignment.vendor.base_url or policy.endpoints[0])
+    matching = [e for e in allowed if e.adapter == policy.adapter]
+    for endpoint in matching:
+        if _origin(endpoint.origin) == origin:
+            return endpoint
+    if origin in map(_origin, policy.endpoints):
+        return None
+    known = [*policy.endpoints, *sorted(endpoint.origin for endpoint in matching)]
+    raise _RefusedError(
+        ConditionReason.ENDPOINT_NOT_ALLOWED,
+        f"baseURL {assignment.vendor.base_url} is not an endpoint of {policy.adapter};"
+        f" allowed: {', '.join(known)}",
+    )
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "", url, None
+    return parts.scheme, parts.hostname or "", port or 443
+
+
+def _timetable(resource: VendorSync, assignment: Assignment, settings: Settings) -> Timetable:
+    try:
+        zone(resolve.time_zone(resource, assignment, settings.schedule))
+    except ScheduleError as error:
+        raise _RefusedError(ConditionReason.UNKNOWN_TIME_ZONE, str(error)) from error
+    try:
+        timetable = resolve.timetable(resource, assignment, settings.schedule)
+    except ScheduleError as error:
+        raise _RefusedError(ConditionReason.SPEC_INVALID, str(error)) from error
+    if timetable.never_runs:
+        raise _RefusedError(
+            ConditionReason.NEVER_RUNS,
+            f"the restricted windows {timetable.window_text} cover every tick of"
+            f" {timetable.interval_text}",
+        )
+    return timetable
+
+
+def _check_limits(timetable: Timetable, policy: VendorPolicy) -> None:
+    if timetable.shortest_gap < policy.minimum_interval_minutes:
+        raise _RefusedError(
+            ConditionReason.BUDGET_EXCEEDED,
+            f"runs of {timetable.interval_text} start {_counted(timetable.shortest_gap, 'minute')}"
+            f" apart; {policy.title} needs {policy.minimum_interval_minutes} or more",
+        )
+    for budget in policy.budgets:
+        _check_budget(timetable, policy, budget)
+
+
+def _check_budget(timetable: Timetable, policy: VendorPolicy, budget: Budget) -> None:
+    runs = _runs_within(timetable, budget.seconds)
+    calls, left = runs * policy.calls_per_run, budget.calls - budget.reserve
+    if calls > left:
+        raise _RefusedError(
+            ConditionReason.BUDGET_EXCEEDED,
+            f"{_counted(runs, 'run')} in {_span(budget.seconds)} of"
+            f" {_counted(policy.calls_per_run, 'call')} each make"
+            f" {calls} calls; {policy.title} leaves {left} ({budget.calls} less {budget.reserve}"
+            " for logins)",
+        )
+
+
+def _runs_within(timetable: Timetable, seconds: int) -> int:
+    """Return the most runs that start within so many seconds."""
+    if seconds >= _DAY:
+        return math.ceil(timetable.ticks_per_day * seconds / _DAY)
+    return min(timetable.ticks_per_day, math.ceil(seconds / (timetable.shortest_gap * 60)))
+
+
+def _span(seconds: int) -> str:
+    for size, unit in ((_DAY, "day"), (3600, "hour"), (60, "minute")):
+        if seconds % size == 0:
+            return _counted(seconds // size, unit)
+    return _counted(seconds, "second")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

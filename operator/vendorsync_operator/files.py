@@ -1,0 +1,158 @@
+"""VendorSync resources in YAML files, read without a cluster.
+
+The loader speaks YAML 1.2, as kubectl does where it matters: an unquoted 19:00 stays text. What the
+API server would refuse by its CEL rules is refused here in plain Python, with the field at fault.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.representer import SafeRepresenter
+
+from vendorsync_api.v1alpha1 import API_VERSION, KIND, VendorSync
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NAME_LIMIT = 63
+
+
+# Words and times that readers of YAML 1.1, kubectl among them, take for something else.
+_AMBIGUOUS = re.compile(r"(?i:y|n|yes|no|on|off)|[0-9]+(:[0-5]?[0-9])+")
+
+
+class FileError(ValueError):
+    """A file that cannot be used; the text names it, the field and the value."""
+
+
+def load(path: str) -> list[VendorSync]:
+    """Return the VendorSync resources of a file (`-`: standard input), or raise FileError."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        documents = list(YAML(typ="safe", pure=True).load_all(text))
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    found = [_resource(path, document) for document in _resources(documents)]
+    if not found:
+        raise FileError(f"{path}: no resource of kind {KIND} in it")
+    return found
+
+
+class _Representer(SafeRepresenter):
+    """Writes no anchors, and quotes what an older reader would not take for text."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the base's signature
+        return True
+
+    def represent_text(self, data: str) -> Any:  # noqa: ANN401 - a node, without a public type
+        style = "'" if _AMBIGUOUS.fullmatch(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Representer.add_representer(str, _Representer.represent_text)
+
+
+def dump(documents: list[dict[str, Any]]) -> str:
+    """Return documents as a YAML stream that kubectl reads."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
+    yaml.default_flow_style = False
+    yaml.explicit_start = True
+    yaml.width = 2**16
+    stream = StringIO()
+    yaml.dump_all(documents, stream)
+    return stream.getvalue()
+
+
+def _resources(documents: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the documents of our kind, also those of a List as kubectl get prints it."""
+    for document in documents:
+        if not isinstance(document, dict):
+            continue
+        if document.get("kind") == KIND:
+            yield document
+        elif str(document.get("kind", "")).endswith("List"):
+            yield from _resources(document.get("items") or [])
+
+
+def _resource(path: str, document: dict[str, Any]) -> VendorSync:
+    metadata = document.get("metadata") or {}
+    title = f"{path}: {KIND} {metadata.get('name', 'without a name')}"
+    if document.get("apiVersion") != API_VERSION:
+        raise FileError(f"{title}: apiVersion is {document.get('apiVersion')!r}; use {API_VERSION}")
+    try:
+        resource = VendorSync.model_validate(document | {"status": {}})
+    except ValidationError as error:
+        raise FileError(f"{title}: {_fault(error)}") from error
+    for fault in _faults(resource, document):
+        raise FileError(f"{title}: {fault}")
+    return resource
+
+
+def _fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    where = _path(fault["loc"])
+    if fault["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {fault['input']!r} does not fit: {fault['msg']}"
+
+
+def _path(parts: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+def _faults(resource: VendorSync, document: dict[str, Any]) -> Iterator[str]:
+    """Yield what the API server refuses beyond the types of the fields."""
+    if len(resource.metadata.name) > _NAME_LIMIT:
+        yield f"metadata.name is longer than {_NAME_LIMIT} characters"
+    known = resource.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    yield from _unknown("spec", document["spec"], known)
+    yield from _repeated("name", [vendor.name for vendor in resource.spec.vendors])
+    yield from _repeated("id", [v.id for v in resource.spec.vendors if v.id is not None])
+    for where, schedule in _schedules("spec", known):
+        if "intervalMinutes" in schedule and "cron" in schedule:
+            yield f"{where} sets intervalMinutes and cron; they are two spellings of one field"
+
+
+def _unknown(where: str, given: object, known: object) -> Iterator[str]:
+    if isinstance(given, dict) and isinstance(known, dict):
+        for name, value in given.items():
+            if name not in known:
+                yield f"{where}.{name} is not a field"
+            else:
+                yield from _unknown(f"{where}.{name}", value, known[name])
+    elif isinstance(given, list) and isinstance(known, list):
+        for index, (value, kept) in enumerate(zip(given, known, strict=True)):
+            yield from _unknown(f"{where}[{index}]", value, kept)
+
+
+def _repeated(field: str, values: list[Any]) -> Iterator[str]:
+    for value in values:
+        if values.count(value) > 1:
+            yield f"spec.vendors has two entries with the {field} {value!r}"
+
+
+def _schedules(where: str, known: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every schedule of a spec with its path."""
+    if isinstance(known, list):
+        for index, value in enumerate(known):
+            yield from _schedules(f"{where}[{index}]", value)
+    elif isinstance(known, dict):
+        for name, value in known.items():
+            if name == "schedule" and isinstance(value, dict):
+                yield f"{where}.{name}", value
+            elif name != "options":
+                yield from _schedules(f"{where}.{name}", value)

@@ -1,0 +1,68 @@
+"""Kubernetes quantities, spelled as the API server spells them.
+
+The server stores `0.5` as `500m` and `1024Mi` as `1Gi`; what is rendered must compare equal with
+what lives. The rules are those of `k8s.io/apimachinery/pkg/api/resource`, together with the
+rounding to thousandths that pod templates get.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+_PATTERN = re.compile(
+    r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))"
+    r"(?P<suffix>[KMGTPE]i|[numkMGTPE]|[eE](?P<exponent>[+-]?\d{1,3}))?",
+    re.ASCII,
+)
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+_MILLI = Fraction(1, 1000)
+_LETTERS = ("m", "", "k", "M", "G", "T", "P", "E")
+_POWERS = ("e-3", "", "e3", "e6", "e9", "e12", "e15", "e18")
+
+
+class QuantityError(ValueError):
+    """A text that is no quantity; the message names it."""
+
+
+def value(text: str | int) -> Fraction:
+    """Return the number that a quantity stands for, or raise QuantityError."""
+    match = _match(text)
+    number, suffix = Fraction(match["number"]), match["suffix"] or ""
+    if suffix in _BINARY:
+        return _rounded(number * 2 ** _BINARY[suffix])
+    power = _DECIMAL[suffix] if match["exponent"] is None else int(match["exponent"])
+    return _rounded(number * Fraction(10) ** power)
+
+
+def canonical(text: str | int) -> str:
+    """Return the server's spelling of a quantity, or raise QuantityError."""
+    match, number = _match(text), value(text)
+    if match["suffix"] in _BINARY and abs(number) >= 1024 and number.denominator == 1:
+        return _scaled(int(number), 1024, ("", *_BINARY))
+    return _scaled(int(number / _MILLI), 1000, _POWERS if match["exponent"] else _LETTERS)
+
+
+def _match(text: str | int) -> re.Match[str]:
+    match = _PATTERN.fullmatch(str(text))
+    if match is None:
+        raise QuantityError(f"{text!r} is not a quantity; write for example 250m or 128Mi")
+    return match
+
+
+def _rounded(number: Fraction) -> Fraction:
+    away = math.ceil(abs(number) / _MILLI)
+    return (away if number >= 0 else -away) * _MILLI
+
+
+def _scaled(number: int, step: int, suffixes: tuple[str, ...]) -> str:
+    """Return the number with the largest suffix that keeps it whole."""
+    if number == 0:
+        return "0"
+    place = 0
+    while number % step == 0 and place < len(suffixes) - 1:
+        number //= step
+        place += 1
+    return f"{number}{suffixes[place]}"

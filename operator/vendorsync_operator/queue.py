@@ -1,0 +1,166 @@
+"""A queue of keys: one worker per key at a time, duplicates merged, failures tried again later.
+
+A key that waits for its next try occupies no worker. `Schedule` is the state without any waiting;
+`Queue` lets workers wait on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACKOFF = 1.0
+LONGEST_BACKOFF = 300.0
+
+K = TypeVar("K", bound="Hashable")
+
+
+class Schedule(Generic[K]):
+    """Which keys are ready, running or waiting; times are seconds of any steady clock."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self._random = random
+        self._ready: OrderedDict[K, float] = OrderedDict()
+        self._running: dict[K, float] = {}
+        self._again: set[K] = set()
+        self._due: dict[K, float] = {}
+        self._heap: list[tuple[float, int, K]] = []
+        self._pushed = 0
+        self._failures: dict[K, int] = {}
+
+    def add(self, key: K, now: float) -> None:
+        """Make a key ready; while it runs, let it run once more."""
+        if key in self._running:
+            self._again.add(key)
+        else:
+            self._due.pop(key, None)
+            self._ready.setdefault(key, now)
+
+    def add_later(self, key: K, at: float) -> None:
+        """Make a key ready at a time, unless it is due earlier."""
+        if key in self._ready or key in self._again or self._due.get(key, at + 1) <= at:
+            return
+        self._due[key] = at
+        self._pushed += 1
+        heapq.heappush(self._heap, (at, self._pushed, key))
+
+    def take(self, now: float) -> K | None:
+        """Return a ready key, which runs from now on, or None."""
+        self._wake(now)
+        if not self._ready:
+            return None
+        key, since = self._ready.popitem(last=False)
+        self._running[key] = since
+        self._due.pop(key, None)
+        return key
+
+    def done(self, key: K, now: float, *, again_at: float | None = None) -> None:
+        """Note that a key was handled well; it becomes ready again at `again_at` if given."""
+        self._failures.pop(key, None)
+        self._finish(key, now, again_at)
+
+    def failed(self, key: K, now: float) -> float:
+        """Note that a key could not be handled; return in how many seconds it is tried again."""
+        count = self._failures.get(key, 0)
+        self._failures[key] = count + 1
+        longest = min(FIRST_BACKOFF * 2.0 ** min(count, 16), LONGEST_BACKOFF)
+        delay = longest * (0.5 + self._random() / 2)
+        # What was heard during the failed try may be its own doing; it waits with the key.
+        self._again.discard(key)
+        self._finish(key, now, now + delay)
+        return delay
+
+    def next_due(self) -> float | None:
+        """Return when the next waiting key becomes ready."""
+        self._drop_stale()
+        return self._heap[0][0] if self._heap else None
+
+    def oldest(self) -> float | None:
+        """Return since when the oldest key that is ready or running waits."""
+        return min([*self._ready.values(), *self._running.values()], default=None)
+
+    def _finish(self, key: K, now: float, again_at: float | None) -> None:
+        del self._running[key]
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key, now)
+        elif again_at is not None:
+            self.add_later(key, again_at)
+
+    def _wake(self, now: float) -> None:
+        while (due := self.next_due()) is not None and due <= now:
+            _, _, key = heapq.heappop(self._heap)
+            self.add(key, now)
+
+    def _drop_stale(self) -> None:
+        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+
+
+class Queue(Generic[K]):
+    """Workers over a schedule; `handle` returns in how many seconds to look again, or None."""
+
+    def __init__(
+        self,
+        handle: Callable[[K], Awaitable[float | None]],
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self._handle = handle
+        self._clock = clock
+        self._schedule: Schedule[K] = Schedule(random)
+        self._news = asyncio.Event()
+
+    def add(self, key: K) -> None:
+        """Ask for a key to be handled soon."""
+        self._schedule.add(key, self._clock())
+        self._news.set()
+
+    def age(self) -> float:
+        """Return for how many seconds the oldest key has been waiting or running."""
+        oldest = self._schedule.oldest()
+        return 0.0 if oldest is None else self._clock() - oldest
+
+    async def work(self, workers: int) -> None:
+        """Handle keys until cancelled, at most `workers` at once."""
+        slots = asyncio.Semaphore(workers)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await slots.acquire()
+                key = await self._next()
+                task = group.create_task(self._run(key))
+                task.add_done_callback(lambda _: slots.release())
+
+    async def _next(self) -> K:
+        while True:
+            self._news.clear()
+            key = self._schedule.take(self._clock())
+            if key is not None:
+                return key
+            due = self._schedule.next_due()
+            timeout = None if due is None else max(due - self._clock(), 0)
+            try:
+                await asyncio.wait_for(self._news.wait(), timeout)
+            except TimeoutError:
+                continue
+
+    async def _run(self, key: K) -> None:
+        try:
+            delay = await self._handle(key)
+        except Exception:
+            wait = self._schedule.failed(key, self._clock())
+            logger.exception("reconciliation failed", extra={"key": key, "retry_seconds": wait})
+        else:
+            now = self._clock()
+            self._schedule.done(key, now, again_at=None if delay is None else now + delay)
+        finally:
+            self._news.set()

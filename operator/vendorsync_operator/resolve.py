@@ -1,0 +1,126 @@
+"""The effective schedule of each vendor and stream.
+
+Field by field the first that says something wins: the vendor's stream, the organization's stream,
+the organization, the operator's settings. `intervalMinutes` and `cron` count as one field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vendorsync_api.schedule import DAYS, Timetable, Window, hashed_offset, minute_of_day
+from vendorsync_operator.names import cron_job_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vendorsync_api.v1alpha1 import (
+        RestrictedWindow,
+        Schedule,
+        Stream,
+        StreamSpec,
+        Vendor,
+        VendorSync,
+    )
+    from vendorsync_operator.settings import ScheduleDefaults
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One vendor and stream of a resource: what becomes one CronJob.
+
+    `wanted` is false when the vendor or the stream is suspended; `suspend` is true when scheduled
+    runs rest for any reason.
+    """
+
+    vendor: Vendor
+    stream: Stream
+    cron_job: str
+    wanted: bool
+    suspend: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Names of the vendor and of the stream."""
+        return self.vendor.name, self.stream
+
+    def __str__(self) -> str:
+        return f"{self.vendor.name}/{self.stream}"
+
+
+def assignments(resource: VendorSync, defaults: ScheduleDefaults) -> list[Assignment]:
+    """Return the resource's vendors and streams, sorted by name and stream."""
+    found = [
+        _assignment(resource, vendor, stream, declared, defaults)
+        for vendor in resource.spec.vendors
+        for stream, declared in resource.spec.stream_specs.items()
+    ]
+    return sorted(found, key=lambda assignment: assignment.key)
+
+
+def _assignment(
+    resource: VendorSync,
+    vendor: Vendor,
+    stream: Stream,
+    declared: StreamSpec,
+    defaults: ScheduleDefaults,
+) -> Assignment:
+    wanted = not (vendor.suspend or declared.suspend)
+    return Assignment(
+        vendor=vendor,
+        stream=stream,
+        cron_job=cron_job_name(resource.metadata.name, vendor.name, stream),
+        wanted=wanted,
+        suspend=resource.spec.suspend or not wanted or not defaults.enabled,
+    )
+
+
+def time_zone(resource: VendorSync, assignment: Assignment, defaults: ScheduleDefaults) -> str:
+    """Return the name of the effective time zone, which may be unknown."""
+    return _first(list(_layers(resource, assignment)), "time_zone") or defaults.time_zone
+
+
+def timetable(
+    resource: VendorSync, assignment: Assignment, defaults: ScheduleDefaults
+) -> Timetable:
+    """Return the effective schedule of one vendor and stream, or raise ScheduleError."""
+    layers = list(_layers(resource, assignment))
+    interval, cron = _ticks(layers, defaults)
+    windows = _first(layers, "restricted_windows")
+    offset = 0
+    if interval is not None and _first(layers, "spread") == "Hashed":
+        offset = hashed_offset(resource.metadata.namespace, resource.metadata.name, interval)
+    return Timetable(
+        time_zone=time_zone(resource, assignment, defaults),
+        interval=interval,
+        cron=cron,
+        windows=(defaults.window,) if windows is None else tuple(map(_window, windows)),
+        offset=offset,
+    )
+
+
+def _layers(resource: VendorSync, assignment: Assignment) -> Iterator[Schedule]:
+    """Yield the schedules that are declared, the nearest to the vendor first."""
+    own = getattr(assignment.vendor.streams, assignment.stream, None)
+    shared = resource.spec.stream_specs[assignment.stream]
+    for schedule in (own and own.schedule, shared.schedule, resource.spec.schedule):
+        if schedule is not None:
+            yield schedule
+
+
+def _ticks(layers: list[Schedule], defaults: ScheduleDefaults) -> tuple[int | None, str | None]:
+    for layer in layers:
+        if layer.interval_minutes is not None or layer.cron is not None:
+            return layer.interval_minutes, layer.cron
+    return defaults.interval, defaults.cron
+
+
+def _first(layers: list[Schedule], field: str) -> Any:  # noqa: ANN401 - the field's own type
+    values = (getattr(layer, field) for layer in layers)
+    return next((value for value in values if value is not None), None)
+
+
+def _window(window: RestrictedWindow) -> Window:
+    days = frozenset(DAYS.index(day) for day in window.days or ())
+    return Window(minute_of_day(window.start), minute_of_day(window.end), days)

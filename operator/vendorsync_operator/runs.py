@@ -1,0 +1,201 @@
+"""Pure: what finished Jobs and the reports of their pods say about a vendor.
+
+A report is text that a pod wrote: it is bounded and cleaned before anything of it is shown, and the
+Job, not the report, says which vendor and stream it was, what started it and when it ended.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from vendorsync_api.reasons import Result, RunReason
+from vendorsync_api.run import RunReport
+from vendorsync_api.v1alpha1 import MAX_ID, VendorStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vendorsync_operator.cache import LiveJob
+
+MESSAGE_LIMIT = 600
+_REASON = re.compile(r"[A-Z][A-Za-z]{0,59}")
+_COUNTS = ("total", "created", "updated", "unchanged", "rejected", "duplicate", "vanished")
+_REPORT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one Job ended; `report` is None where its pod left none that can be read."""
+
+    job: LiveJob
+    report: RunReport | None
+    exit_code: int | None = None
+    fault: str = ""
+    """Why there is no report, for people."""
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """Orders the Jobs of one vendor and stream by their end."""
+        return self.job.finished, self.job.key[1]
+
+
+def unrecorded(entry: VendorStatus, jobs: Iterable[LiveJob]) -> list[LiveJob]:
+    """Return the finished Jobs of a vendor and stream that are newer than the recorded one."""
+    recorded = (entry.completion_time or "", entry.job or "")
+    newer = [
+        job
+        for job in jobs
+        if (job.vendor, job.stream) == (entry.name, entry.stream)
+        and job.finished
+        and (job.finished, job.key[1]) > recorded
+    ]
+    return sorted(newer, key=lambda job: (job.finished, job.key[1]))
+
+
+def outcome(job: LiveJob, pods: Iterable[dict[str, Any]]) -> Outcome:
+    """Return how a Job ended, from the newest container of its pods that terminated."""
+    terminated = [state for pod in pods for state in _terminated(pod)]
+    if not terminated:
+        return Outcome(job, None, fault=_fault(job))
+    last = max(terminated, key=lambda state: str(state.get("finishedAt") or ""))
+    exit_code = _clamp(last.get("exitCode"), 255)
+    text = last.get("message")
+    if not text:
+        return Outcome(job, None, exit_code, _fault(job, last.get("reason")))
+    try:
+        report = RunReport.model_validate_json(text)
+    except ValidationError:
+        return Outcome(job, None, exit_code, "the pod's report cannot be read")
+    if report.version != _REPORT_VERSION:
+        return Outcome(
+            job,
+            None,
+            exit_code,
+            f"the pod's report has version {_clamp(report.version, MAX_ID)}, this operator reads"
+            f" {_REPORT_VERSION}; use images of the same release",
+        )
+    return Outcome(job, report, exit_code)
+
+
+def _terminated(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    states = ((status.get("state") or {}).get("terminated") for status in statuses)
+    return [state for state in states if state]
+
+
+def _fault(job: LiveJob, container_reason: str | None = None) -> str:
+    if job.completed:
+        return "the Job completed, but its pod and its report are gone"
+    words = [container_reason] if container_reason not in (None, "Error", "Completed") else []
+    if job.reason:
+        words.append(f"{job.reason}: {job.message}" if job.message else job.reason)
+    return "the pod left no report" + (f"; {'; '.join(map(str, words))}" if words else "")
+
+
+def advance(entry: VendorStatus, outcomes: Iterable[Outcome]) -> VendorStatus:
+    """Return the entry after the outcomes of its Jobs, oldest first; known ones change nothing."""
+    for ended in sorted(outcomes, key=lambda each: each.order):
+        if ended.order > (entry.completion_time or "", entry.job or ""):
+            entry = _advance(entry, ended)
+    return entry
+
+
+def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
+    result, reason = _verdict(ended)
+    happened = {
+        "result": result.value,
+        "reason": reason,
+        "message": _message(ended, result),
+        "trigger": ended.job.trigger.value,
+        "job": ended.job.key[1][:63],
+        "exit_code": ended.exit_code or None,
+        "start_time": _start(ended),
+        "completion_time": ended.job.finished,
+    }
+    if result is Result.SKIPPED:
+        # Nothing was listed: the last real run keeps its counts and its standing.
+        return entry.model_copy(update=happened | {"standing": standing(entry)})
+    return entry.model_copy(
+        update=happened | {"standing": None} | _tallies(entry, ended, result) | _counts(ended)
+    )
+
+
+def standing(entry: VendorStatus) -> str | None:
+    """Return the reason of the last run that was not skipped, None before the first."""
+    return entry.standing if entry.result == Result.SKIPPED else entry.reason
+
+
+def failing(entry: VendorStatus) -> str | None:
+    """Return the reason of the last real run unless it succeeded."""
+    return standing(entry) if entry.consecutive_failures else None
+
+
+def needs_action(reason: str) -> bool:
+    """Tell whether somebody has to act; a reason of a later version is taken as no."""
+    return reason in set(RunReason) and RunReason(reason).needs_action
+
+
+def _verdict(ended: Outcome) -> tuple[Result, str]:
+    report = ended.report
+    if report is None or not _REASON.fullmatch(report.reason):
+        return Result.FAILED, RunReason.NO_REPORT.value
+    if report.result is Result.SUCCEEDED and not ended.job.completed:
+        # The Job's own end is the harder fact: the pod was killed after it wrote its report.
+        return Result.FAILED, RunReason.NO_REPORT.value
+    return report.result, report.reason
+
+
+def _message(ended: Outcome, result: Result) -> str | None:
+    if result is Result.SUCCEEDED:
+        return None
+    text = ended.report.message if ended.report else ended.fault
+    return clean(text) or None
+
+
+def clean(text: str) -> str:
+    """Return one printable line of at most MESSAGE_LIMIT characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:8192]).split())
+    return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
+
+
+def _tallies(entry: VendorStatus, ended: Outcome, result: Result) -> dict[str, Any]:
+    if result is Result.SUCCEEDED:
+        return {"last_successful_time": ended.job.finished, "consecutive_failures": None}
+    return {
+        "last_failure_time": ended.job.finished,
+        "consecutive_failures": (entry.consecutive_failures or 0) + 1,
+    }
+
+
+def _counts(ended: Outcome) -> dict[str, Any]:
+    report = ended.report
+    if report is None:
+        return dict.fromkeys((*_COUNTS, "budget_remaining", "duration_seconds"))
+    found: dict[str, Any] = {n: _clamp(getattr(report, n), MAX_ID) or None for n in _COUNTS}
+    duration = min(max(report.duration_seconds, 0), 1e6)
+    return found | {
+        "budget_remaining": _clamp(report.budget_remaining, MAX_ID),
+        "duration_seconds": round(duration, 1) if math.isfinite(duration) else None,
+    }
+
+
+def _start(ended: Outcome) -> str | None:
+    """Return when the run began by its own clock, else when its Job did."""
+    text = ended.report.start_time if ended.report else ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return ended.job.started or None
+    if moment.utcoffset() is None:
+        return ended.job.started or None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if not moment.utcoffset() else text[:40]
+
+
+def _clamp(number: object, high: int) -> int | None:
+    return min(max(number, 0), high) if isinstance(number, int) else None

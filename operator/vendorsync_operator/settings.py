@@ -1,0 +1,146 @@
+"""The operator's settings, read once from a mapping such as the environment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from vendorsync_api.run import AllowedEndpoint
+from vendorsync_api.schedule import Cron, ScheduleError, Window, minute_of_day, zone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ENDPOINTS = TypeAdapter(tuple[AllowedEndpoint, ...])
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names the variable, its value and what to do."""
+
+
+@dataclass(frozen=True)
+class ScheduleDefaults:
+    """What a resource inherits where it says nothing; the variables keep their old names."""
+
+    enabled: bool = True
+    """ENABLE_PLANT_SYNC_CRON: false suspends every CronJob."""
+    interval: int | None = 15
+    cron: str | None = None
+    """PLANT_SYNC_CRON_SCHEDULE, in place of the interval."""
+    time_zone: str = "Asia/Kolkata"
+    window: Window = field(default_factory=lambda: Window(19 * 60, 6 * 60))
+    """SYNC_WINDOW_START to SYNC_WINDOW_END: the restricted hours."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set from outside; times are in seconds."""
+
+    job_image: str
+    pull_policy: str = "IfNotPresent"
+    service_account: str | None = None
+    """Service account of the runs, in the namespace of the resource; it needs no rights."""
+    namespaces: tuple[str, ...] = ()
+    """Namespaces to watch; all when empty."""
+    schedule: ScheduleDefaults = ScheduleDefaults()
+    allowed_endpoints: tuple[AllowedEndpoint, ...] = ()
+    application_schema: str = "public"
+    batch_size: int = 1000
+    concurrency_limit: int = 5
+    """CONCURRENCY_LIMIT: runs that write at once, across a database."""
+    status_interval: float = 2.0
+    """The least time between two writes of one resource's status."""
+    workers: int = 8
+    health_port: int = 8080
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Return the settings of an environment, or raise SettingsError."""
+        image = f"vendorsync-syncjob:{version('vendorsync')}"
+        return cls(
+            job_image=env.get("VENDORSYNC_JOB_IMAGE") or image,
+            pull_policy=_choice(
+                env,
+                "VENDORSYNC_JOB_IMAGE_PULL_POLICY",
+                "IfNotPresent",
+                ("Always", "IfNotPresent", "Never"),
+            ),
+            service_account=env.get("VENDORSYNC_JOB_SERVICE_ACCOUNT") or None,
+            namespaces=_words(env.get("VENDORSYNC_NAMESPACES", "")),
+            schedule=_schedule(env),
+            allowed_endpoints=_endpoints(env.get("VENDORSYNC_ALLOWED_ENDPOINTS") or "[]"),
+            application_schema=env.get("VENDORSYNC_APPLICATION_SCHEMA") or "public",
+            batch_size=int(_number(env, "VENDORSYNC_BATCH_SIZE", 1000, 100, 100_000)),
+            concurrency_limit=int(_number(env, "CONCURRENCY_LIMIT", 5, 1, 1000)),
+            status_interval=_number(env, "VENDORSYNC_STATUS_INTERVAL_SECONDS", 2, 0, 300),
+            workers=int(_number(env, "VENDORSYNC_WORKERS", 8, 1, 100)),
+            health_port=int(_number(env, "VENDORSYNC_HEALTH_PORT", 8080, 0, 65_535)),
+            log_level=_choice(
+                env, "VENDORSYNC_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")
+            ),
+        )
+
+
+def _schedule(env: Mapping[str, str]) -> ScheduleDefaults:
+    built_in = ScheduleDefaults()
+    cron = env.get("PLANT_SYNC_CRON_SCHEDULE") or None
+    time_zone = env.get("VENDORSYNC_TIME_ZONE") or built_in.time_zone
+    start = env.get("SYNC_WINDOW_START") or "19:00"
+    end = env.get("SYNC_WINDOW_END") or "06:00"
+    try:
+        if cron is not None:
+            cron = Cron.parse(cron).text
+        return ScheduleDefaults(
+            enabled=_flag(env, "ENABLE_PLANT_SYNC_CRON", default=True),
+            interval=None if cron else built_in.interval,
+            cron=cron,
+            time_zone=zone(time_zone).key,
+            window=Window(minute_of_day(start), minute_of_day(end)),
+        )
+    except ScheduleError as error:
+        raise SettingsError(f"the operator's schedule settings: {error}") from error
+
+
+def _endpoints(text: str) -> tuple[AllowedEndpoint, ...]:
+    try:
+        return _ENDPOINTS.validate_python(json.loads(text))
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise SettingsError(
+            "VENDORSYNC_ALLOWED_ENDPOINTS must be a JSON list of objects with adapter, origin and"
+            " optionally allowPrivate and caSecret"
+        ) from error
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(sorted({word.strip() for word in text.split(",") if word.strip()}))
+
+
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    text = env.get(name) or str(default)
+    if text.lower() not in _WORDS:
+        raise SettingsError(f"{name} is {text!r}; write true or false")
+    return _WORDS[text.lower()]
+
+
+def _choice(env: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    text = env.get(name) or default
+    if text not in choices:
+        raise SettingsError(f"{name} is {text!r}; write one of {', '.join(choices)}")
+    return text
+
+
+def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not low <= number <= high:
+        raise SettingsError(f"{name} is {text!r}; write a number from {low:g} to {high:g}")
+    return number

@@ -1,0 +1,259 @@
+"""Pure: the status of a resource, from its old status and what was seen since.
+
+The status is the operator's only memory. It depends on nothing but its inputs, and every message is
+made of words that stay the same while the state does, so writing it cannot cause another write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from vendorsync_api.reasons import ConditionReason, Result, RunReason
+from vendorsync_api.v1alpha1 import (
+    Condition,
+    Display,
+    Summary,
+    VendorStatus,
+    VendorSyncStatus,
+)
+from vendorsync_operator import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vendorsync_api.schedule import Timetable
+    from vendorsync_operator.resolve import Assignment
+
+GRACE = timedelta(minutes=1)
+"""How long a next time may lie in the past: the run that it announced is under way."""
+_MESSAGE_LIMIT = 1024
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that keeps the spec from being applied; `subject` names it, or is empty."""
+
+    reason: ConditionReason
+    message: str
+    subject: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.message}" if self.subject else self.message
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one reconciliation found out about a resource."""
+
+    generation: int
+    suspended: bool
+    """Scheduled runs of the whole resource rest."""
+    assignments: tuple[Assignment, ...] = ()
+    timetables: dict[tuple[str, str], Timetable] = field(default_factory=dict)
+    """Effective schedules by vendor and stream, of those that are accepted."""
+    problems: tuple[Problem, ...] = ()
+    outcomes: tuple[runs.Outcome, ...] = ()
+    request_done: str | None = None
+    """The syncRequest whose Jobs exist now."""
+
+
+def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncStatus:
+    """Return the status after what was seen."""
+    entries = _entries(old, sight, now)
+    wanted = {a.key for a in sight.assignments if a.wanted}
+    active = [entry for entry in entries if (entry.name, entry.stream) in wanted]
+    return VendorSyncStatus(
+        observed_generation=sight.generation,
+        conditions=_conditions(old, sight, active, now),
+        display=_display(sight, entries, active),
+        next_schedule_time=min(
+            (entry.next_schedule_time for entry in entries if entry.next_schedule_time),
+            default=None,
+        ),
+        last_sync_request=sight.request_done or old.last_sync_request,
+        summary=_summary(active),
+        vendors=tuple(entries),
+    )
+
+
+def refused(
+    old: VendorSyncStatus, problem: Problem, generation: int, now: datetime
+) -> VendorSyncStatus:
+    """Return the status of a resource that cannot be read: what was known, and not ready."""
+    sight = Sight(generation, suspended=False, problems=(problem,))
+    return old.model_copy(
+        update={
+            "observed_generation": generation,
+            "conditions": _conditions(old, sight, list(old.vendors), now),
+        }
+    )
+
+
+def timestamp(moment: datetime) -> str:
+    """Return RFC 3339 in UTC, in whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _entries(old: VendorSyncStatus, sight: Sight, now: datetime) -> list[VendorStatus]:
+    known = {(entry.name, entry.stream): entry for entry in old.vendors}
+    found = []
+    for assignment in sight.assignments:
+        name, stream = assignment.key
+        entry = known.get(assignment.key) or VendorStatus(name=name, stream=stream)
+        ended = [o for o in sight.outcomes if (o.job.vendor, o.job.stream) == assignment.key]
+        entry = runs.advance(entry, ended)
+        timetable = None if assignment.suspend else sight.timetables.get(assignment.key)
+        next_time = _next_time(entry, timetable, now)
+        found.append(entry.model_copy(update={"next_schedule_time": next_time}))
+    return found
+
+
+def _next_time(entry: VendorStatus, timetable: Timetable | None, now: datetime) -> str | None:
+    """Return when the next run is due.
+
+    A time that has just passed stays until its run ended or a minute went by: one write then tells
+    both the result and the next time.
+    """
+    if timetable is None:
+        return None
+    old = entry.next_schedule_time
+    if old is not None and (entry.completion_time or "") < old:
+        moment = datetime.fromisoformat(old)
+        is_tick = timetable.next_run(moment - timedelta(minutes=1)) == moment
+        if is_tick and moment <= now < moment + GRACE:
+            return old
+    upcoming = timetable.next_run(now)
+    return timestamp(upcoming) if upcoming else None
+
+
+def overdue_at(status: VendorSyncStatus) -> datetime | None:
+    """Return when the next times must be looked at again although nothing happened."""
+    if status.next_schedule_time is None:
+        return None
+    return datetime.fromisoformat(status.next_schedule_time) + GRACE
+
+
+def _conditions(
+    old: VendorSyncStatus, sight: Sight, active: list[VendorStatus], now: datetime
+) -> tuple[Condition, ...]:
+    before = {condition.type: condition for condition in old.conditions}
+
+    def condition(kind: str, verdict: tuple[ConditionStatus, ConditionReason, str]) -> Condition:
+        status, reason, message = verdict
+        previous = before.get(kind)
+        kept = previous is not None and previous.status == status
+        return Condition(
+            type=kind,
+            status=status,
+            reason=reason.value,
+            message=_bounded(message),
+            observed_generation=sight.generation,
+            last_transition_time=(
+                previous.last_transition_time if previous and kept else timestamp(now)
+            ),
+        )
+
+    return (
+        condition("Ready", _ready(sight)),
+        condition("Synced", _synced(sight, active)),
+        condition("Degraded", _degraded(sight, active)),
+    )
+
+
+def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:
+    if not sight.problems:
+        count = len(sight.timetables)
+        return "True", ConditionReason.APPLIED, f"{count} CronJob{'s' * (count != 1)} applied"
+    return "False", sight.problems[0].reason, _told(sight.problems)
+
+
+def _synced(
+    sight: Sight, active: list[VendorStatus]
+) -> tuple[ConditionStatus, ConditionReason, str]:
+    failed = {_title(entry): reason for entry in active if (reason := runs.failing(entry))}
+    waiting = [_title(entry) for entry in active if runs.standing(entry) is None]
+    if sight.suspended:
+        return "Unknown", ConditionReason.SUSPENDED, "scheduled runs are suspended"
+    if not active:
+        return "Unknown", ConditionReason.NO_STREAMS, "every vendor or stream is suspended"
+    if failed:
+        told = "; ".join(f"{title}: {reason}" for title, reason in sorted(failed.items()))
+        return "False", ConditionReason.RUNS_FAILED, told
+    if waiting:
+        told = f"no run has ended yet of {', '.join(sorted(waiting))}"
+        return "Unknown", ConditionReason.AWAITING_FIRST_RUN, told
+    return "True", ConditionReason.ALL_SYNCED, "the last run of every vendor and stream succeeded"
+
+
+def _degraded(
+    sight: Sight, active: list[VendorStatus]
+) -> tuple[ConditionStatus, ConditionReason, str]:
+    told = [
+        f"{_title(entry)}: {reason}. {RunReason(reason).advice}"
+        for entry in active
+        if (reason := runs.failing(entry)) and runs.needs_action(reason)
+    ]
+    if sight.problems:
+        told.append(_told(sight.problems))
+    if not told:
+        return "False", ConditionReason.AS_EXPECTED, "nobody has to act"
+    return "True", ConditionReason.ACTION_REQUIRED, " ".join(told)
+
+
+def _told(problems: Iterable[Problem]) -> str:
+    """Return the problems, each reason's advice after the last of its problems."""
+    found = list(problems)
+    sentences = []
+    for index, problem in enumerate(found):
+        last = all(later.reason is not problem.reason for later in found[index + 1 :])
+        sentences.append(f"{problem}." + (f" {problem.reason.advice}" if last else ""))
+    return " ".join(sentences)
+
+
+def _bounded(message: str) -> str:
+    return message if len(message) <= _MESSAGE_LIMIT else message[: _MESSAGE_LIMIT - 1] + "…"
+
+
+def _title(entry: VendorStatus) -> str:
+    return f"{entry.name}/{entry.stream}"
+
+
+def _display(sight: Sight, entries: list[VendorStatus], active: list[VendorStatus]) -> Display:
+    plants = [table for (_, stream), table in sight.timetables.items() if stream == "plants"]
+    summary = _summary(active)
+    return Display(
+        interval=_joined((table.interval_text for table in plants), 120),
+        window=_joined((table.window_text for table in plants), 400),
+        vendors=f"{summary.successful}/{summary.total_vendors}",
+        last_sync_time=max(
+            (entry.completion_time for entry in entries if entry.completion_time), default=None
+        ),
+    )
+
+
+def _joined(texts: Iterable[str], limit: int) -> str | None:
+    joined = ", ".join(dict.fromkeys(texts))
+    return joined[:limit] or None
+
+
+def _summary(active: list[VendorStatus]) -> Summary:
+    plants = [entry for entry in active if entry.stream == "plants"]
+    results = [entry.result for entry in plants if entry.result]
+    return Summary(
+        total_vendors=len(plants),
+        successful=results.count(Result.SUCCEEDED),
+        skipped=results.count(Result.SKIPPED),
+        failed=sum(result not in (Result.SUCCEEDED, Result.SKIPPED) for result in results),
+        total_plants_synced=sum(_synced_plants(entry) for entry in plants),
+        total_plants_created=sum(entry.created or 0 for entry in plants),
+        total_plants_updated=sum(entry.updated or 0 for entry in plants),
+        duration_seconds=max((entry.duration_seconds or 0 for entry in plants), default=0),
+    )
+
+
+def _synced_plants(entry: VendorStatus) -> int:
+    return (entry.created or 0) + (entry.updated or 0) + (entry.unchanged or 0)

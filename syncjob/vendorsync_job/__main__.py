@@ -1,0 +1,202 @@
+"""Command line of the sync job: run, check, migrate, version.
+
+Signals are taken over before anything else is imported: process 1 of a container that has no
+handler for SIGTERM ignores it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vendorsync_job.deadline import Stop
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping, Sequence
+
+    from vendorsync_api.run import RunReport
+    from vendorsync_job.errors import SyncError
+    from vendorsync_job.run import Setting
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(prog="vendorsync_job", description="One sync of one vendor.")
+    commands = top.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="list the vendor's plants and write what changed")
+    check = commands.add_parser("check", help="log in and count the plants; writes nothing")
+    for command in (run, check):
+        command.add_argument(
+            "--spec", type=Path, help="JSON file with the RunSpec (default: $VENDORSYNC_RUN)"
+        )
+        command.add_argument(
+            "--mounts",
+            type=Path,
+            default=Path("/var/run/vendorsync"),
+            help="folder of credentials/, database/, token-keys/ and ca/ (default: %(default)s)",
+        )
+        command.add_argument(
+            "--text-logs", action="store_true", help="log lines for people instead of JSON"
+        )
+    run.add_argument("--dry-run", action="store_true", help="compare only, write nothing")
+    run.add_argument("--report", type=Path, help="write the report to this file as well")
+    migrate = commands.add_parser("migrate", help="bring the database up to date; owner's role")
+    migrate.add_argument("--url-file", type=Path, required=True, help="file with the owner's URL")
+    migrate.add_argument(
+        "--run-url-file", type=Path, help="file with the URL of runs; creates that role"
+    )
+    migrate.add_argument("--schema", default="public", help="schema of the application's tables")
+    migrate.add_argument(
+        "--policies",
+        action="store_true",
+        help="add the organization policy to tables of yours that have row-level security on",
+    )
+    commands.add_parser("version", help="print the version")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    stop = Stop()
+    stop.listen()
+    environ = os.environ if environ is None else environ
+    options = parser().parse_args(arguments)
+    commands: dict[str, Callable[[], int]] = {
+        "run": lambda: _run(options, environ, stop),
+        "check": lambda: _check(options, environ, stop),
+        "migrate": lambda: _migrate(options),
+        "version": _version,
+    }
+    return commands[options.command]()
+
+
+def _run(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) -> int:
+    from vendorsync_job.errors import SyncError  # noqa: PLC0415
+    from vendorsync_job.report import refuse, report_paths  # noqa: PLC0415
+    from vendorsync_job.settings import load_spec  # noqa: PLC0415
+
+    reports = report_paths(options.report)
+    people = options.dry_run and sys.stdout.isatty()
+    handler = _logs(options, environ, people=people)
+    try:
+        spec = load_spec(options.spec, environ)
+    except SyncError as error:
+        return refuse(error, reports)
+    from vendorsync_job.run import Run  # noqa: PLC0415
+
+    run = Run(spec, _setting(options, environ, stop, handler, reports))
+    written = run.execute()
+    if people:
+        _print(_preview(written))
+    return written.exit_code
+
+
+def _check(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) -> int:
+    import logging  # noqa: PLC0415
+
+    from vendorsync_job.check import check  # noqa: PLC0415
+    from vendorsync_job.errors import SyncError  # noqa: PLC0415
+    from vendorsync_job.redact import RedactingFilter, Redactor  # noqa: PLC0415
+    from vendorsync_job.settings import load_spec  # noqa: PLC0415
+
+    handler = _logs(options, environ, people=sys.stdout.isatty())
+    redactor = Redactor()
+    handler.addFilter(RedactingFilter(redactor))
+    try:
+        spec = load_spec(options.spec, environ)
+        finding = check(spec, _setting(options, environ, stop, handler, ()), redactor.add)
+    except SyncError as error:
+        return _fail(error, redactor)
+    if sys.stdout.isatty():
+        _print(finding.lines())
+    else:
+        logging.getLogger("vendorsync_job.check").info("checked", extra=vars(finding))
+    return 0
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from vendorsync_job.errors import SyncError  # noqa: PLC0415
+    from vendorsync_job.settings import read_url  # noqa: PLC0415
+    from vendorsync_job.store.connection import Database  # noqa: PLC0415
+    from vendorsync_job.store.migrate import migrate  # noqa: PLC0415
+
+    try:
+        run_url = read_url(options.run_url_file) if options.run_url_file else None
+        database = Database(read_url(options.url_file), schema=options.schema)
+        done = migrate(database, run_url=run_url, policies=options.policies)
+    except SyncError as error:
+        return _fail(error, str)
+    _print(done or [f"nothing to do: {database.where} is up to date"])
+    return 0
+
+
+def _version() -> int:
+    from importlib.metadata import version  # noqa: PLC0415
+
+    _print([f"vendorsync {version('vendorsync')}"])
+    return 0
+
+
+def _logs(
+    options: argparse.Namespace, environ: Mapping[str, str], *, people: bool
+) -> logging.Handler:
+    """Send logs to stdout; where people read the result there, only warnings, and to stderr."""
+    import logging  # noqa: PLC0415
+
+    from vendorsync_job import logs  # noqa: PLC0415
+
+    text = options.text_logs or people or environ.get(logs.FORMAT_VARIABLE) == "text"
+    if people:
+        return logs.configure(text=text, stream=sys.stderr, level=logging.WARNING)
+    return logs.configure(text=text)
+
+
+def _setting(
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    stop: Stop,
+    handler: logging.Handler,
+    reports: tuple[Path, ...],
+) -> Setting:
+    from vendorsync_api.run import JOB_NAME_VARIABLE, TRIGGER_VARIABLE  # noqa: PLC0415
+    from vendorsync_job.run import Setting  # noqa: PLC0415
+
+    return Setting(
+        mounts=options.mounts,
+        stop=stop,
+        job_name=environ.get(JOB_NAME_VARIABLE, ""),
+        trigger=environ.get(TRIGGER_VARIABLE, ""),
+        reports=reports,
+        handlers=(handler,),
+        dry_run=getattr(options, "dry_run", False),
+    )
+
+
+def _preview(report: RunReport) -> list[str]:
+    lines = [
+        f"plants listed: {report.total}",
+        f"would be created: {report.created}",
+        f"would be updated: {report.updated}",
+        f"unchanged: {report.unchanged}",
+    ]
+    lines += [f"could not be stored: {report.rejected}"] if report.rejected else []
+    return lines if report.exit_code == 0 else [f"{report.reason}: {report.message}"]
+
+
+def _fail(error: SyncError, redact: Callable[[str], str]) -> int:
+    sys.stderr.write(f"{error.reason.value}: {redact(str(error))}\n{error.reason.advice}\n")
+    return int(error.reason.exit_code)
+
+
+def _print(lines: Sequence[str]) -> None:
+    from vendorsync_job.logs import plain  # noqa: PLC0415
+
+    sys.stdout.write("".join(f"{plain(line)}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

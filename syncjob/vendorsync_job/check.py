@@ -1,0 +1,98 @@
+"""A look at one account: logs in and counts its plants, without a database and without a trace."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vendorsync_job.access import open_access, policy_of
+from vendorsync_job.listing import Listing
+from vendorsync_job.mounts import Mounts, secrets_of
+from vendorsync_job.session import AccountSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vendorsync_api.run import RunSpec
+    from vendorsync_job.models import Token
+    from vendorsync_job.run import Setting
+
+FIRST = 5
+"""Names that are shown."""
+
+
+@dataclass
+class MemoryTokens:
+    """A `TokenStore` that forgets with the process."""
+
+    on_token: Callable[[str], None]
+    held: Token | None = None
+
+    def current(self) -> Token | None:
+        """Return the token of this process."""
+        return self.held
+
+    def refresh(self, stale: Token | None, login: Callable[[], Token]) -> Token:  # noqa: ARG002
+        """Log in."""
+        self.held = login()
+        self.on_token(self.held.value)
+        return self.held
+
+
+@dataclass
+class Finding:
+    """What the account holds."""
+
+    origin: str
+    plants: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    complete: bool = False
+    names: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return the finding for people."""
+        shown = [f"logged in to {self.origin}", f"plants: {self.plants}"]
+        if self.names:
+            shown.append(f"first: {', '.join(self.names)}")
+        if self.rejected:
+            shown.append(f"could not be stored: {self.rejected}, such as: {self.reasons[0]}")
+        if self.duplicates:
+            shown.append(f"listed more than once: {self.duplicates}")
+        if not self.complete:
+            shown.append("the listing is incomplete: the vendor speaks of more plants")
+        return shown
+
+
+def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding:
+    """Log in once and list all plants; `hide` hears of every value that no log may show.
+
+    Raises the SyncError that a run would report.
+    """
+    policy = policy_of(spec)
+    credentials = Mounts(setting.mounts, spec).credentials(policy)
+    hide(*secrets_of(policy, credentials))
+    access = open_access(
+        spec,
+        policy,
+        credentials,
+        mounts=setting.mounts,
+        fingerprint_key=secrets.token_bytes(32),
+        deadline=setting.monotonic() + spec.deadline_seconds,
+    )
+    with access as vendor, setting.stop.armed():
+        session = AccountSession(MemoryTokens(hide), vendor.adapter.authenticate, setting.now)
+        listing = Listing(vendor.adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
+        finding = Finding(vendor.origin)
+        for page in listing:
+            names = [plant.name for plant in page.records]
+            finding.plants += len(names)
+            finding.names += names[: FIRST - len(finding.names)]
+            finding.reasons += [rejection.reason for rejection in page.rejected][:1]
+        if listing.error is not None:
+            raise listing.error
+    finding.rejected, finding.duplicates = listing.rejected, listing.duplicates
+    finding.complete = listing.complete
+    return finding

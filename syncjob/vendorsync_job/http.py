@@ -1,0 +1,350 @@
+"""The vendor's HTTP side: TLS, time-outs, limits, retries and refusals, once for all adapters."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import httpcore
+import httpx
+import orjson
+
+from vendorsync_job import answers
+from vendorsync_job.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    SyncError,
+    TLSFailedError,
+    VendorContractError,
+    VendorUnavailableError,
+)
+from vendorsync_job.network import Deadline, GuardedBackend, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from vendorsync_job.network import Address
+
+logger = logging.getLogger(__name__)
+
+HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "User-Agent": "vendorsync",
+}
+PATIENCE: Final = 5.0
+"""Seconds of `Retry-After` that a 503 may ask for and still be tried again in the same run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, bytes and tries of one call."""
+
+    connect: float = 10.0
+    total: float = 30.0
+    """From the first byte sent to the last byte read, of one try."""
+    answer: int = 32 << 20
+    """Bytes of an answer after inflation."""
+    tries: int = 3
+    backoff: float = 0.5
+    """Upper bound of the first pause; it doubles with each try."""
+
+
+class HttpVendorClient:
+    """Calls one origin and returns parsed JSON objects: the `VendorClient` of `ports`.
+
+    `deadline` is the run's own, on the same monotonic `clock`. `before_call` is called before each
+    try, so that a budget can count it or refuse it by an error of its own. One client may serve
+    several threads. Redirects and the proxies of the environment are not followed.
+    """
+
+    def __init__(
+        self,
+        origin: str,
+        *,
+        adapter_title: str,
+        allow_private: bool = False,
+        ca_file: Path | None = None,
+        deadline: float = math.inf,
+        limits: Limits = Limits(),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[float, float], float] | None = None,
+        before_call: Callable[[], None] | None = None,
+        resolve: Callable[[str, int], Sequence[Address]] = resolve,
+    ) -> None:
+        _silence_request_logs()
+        self.calls = 0
+        """Tries made so far, each of which the vendor may count."""
+        self._title = adapter_title
+        self._run_deadline = deadline
+        self._limits = limits
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter or random.SystemRandom().uniform
+        self._before_call = before_call
+        self._counting = threading.Lock()
+        self._deadline = Deadline()
+        self._http = httpx.Client(
+            base_url=origin,
+            transport=PoolTransport(
+                _tls_context(ca_file),
+                GuardedBackend(
+                    allow_private=allow_private,
+                    deadline=self._deadline,
+                    clock=clock,
+                    resolve=resolve,
+                ),
+            ),
+            headers=HEADERS,
+            timeout=httpx.Timeout(limits.total, connect=limits.connect),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; safe to repeat."""
+        self._http.close()
+
+    def get(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Send a GET."""
+        return self._call("GET", path, None, params, headers, once=False)
+
+    def post(
+        self,
+        path: str,
+        *,
+        json: Mapping[str, Any],
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        once: bool = False,
+    ) -> dict[str, Any]:
+        """Send a POST with a JSON body; `once` never sends it a second time."""
+        return self._call("POST", path, json, params, headers, once=once)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        params: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        *,
+        once: bool,
+    ) -> dict[str, Any]:
+        request = self._http.build_request(
+            method,
+            path,
+            content=None if body is None else orjson.dumps(dict(body)),
+            params=params,
+            headers={"Content-Type": "application/json", **(headers or {})}
+            if body is not None
+            else headers,
+        )
+        call = f"{method} {path}"
+        for attempt in range(1, self._limits.tries + 1):
+            try:
+                return self._attempt(request, call)
+            except RepeatableError as failure:
+                pause = self._jitter(0.0, self._limits.backoff * 2 ** (attempt - 1))
+                if not self._may_repeat(failure, attempt, pause, once=once):
+                    raise failure.error from failure.error.__cause__
+                logger.info(
+                    "vendor call failed, trying again", extra={"call": call, "attempt": attempt}
+                )
+                self._sleep(pause)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _may_repeat(
+        self, failure: RepeatableError, attempt: int, pause: float, *, once: bool
+    ) -> bool:
+        return (
+            attempt < self._limits.tries
+            and not (once and failure.was_sent)
+            and (failure.retry_after or 0.0) <= PATIENCE
+            and self._clock() + pause < self._run_deadline
+        )
+
+    def _attempt(self, request: httpx.Request, call: str) -> dict[str, Any]:
+        """Send once; RepeatableError wraps what another try may cure."""
+        now = self._clock()
+        if now >= self._run_deadline:
+            raise DeadlineExceededError(f"the run's deadline passed before {call} of {self._title}")
+        if self._before_call is not None:
+            self._before_call()
+        with self._counting:
+            self.calls += 1
+        self._deadline.at = min(now + self._limits.total, self._run_deadline)
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                return self._read(response, call)
+            finally:
+                response.close()
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise self._failure(error, call) from error
+        finally:
+            self._deadline.at = math.inf
+
+    def _failure(self, error: Exception, call: str) -> Exception:
+        """Word a failure of the network; only what nothing answered is worth another try."""
+        if self._clock() >= self._run_deadline:
+            return DeadlineExceededError(
+                f"the run's deadline passed while waiting for {self._title} at {call}"
+            )
+        fault = _tls_fault(error)
+        if fault is not None:
+            return TLSFailedError(f"{self._title} at {self._http.base_url.host} {fault}")
+        unsent = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout)
+        what = _network_fault(error)
+        unavailable = VendorUnavailableError(f"{self._title} cannot be reached at {call}: {what}")
+        unavailable.__cause__ = error
+        return RepeatableError(unavailable, was_sent=not unsent)
+
+    def _read(self, response: httpx.Response, call: str) -> dict[str, Any]:
+        answered = f"{self._title} answered HTTP {response.status_code} to {call}"
+        if response.status_code >= 500 or response.status_code == 408:
+            raise RepeatableError(
+                VendorUnavailableError(answered),
+                was_sent=True,
+                retry_after=answers.retry_after(response.headers),
+            )
+        if not response.is_success:
+            raise answers.refusal(response.status_code, response.headers, answered)
+        try:
+            return answers.json_object(
+                response.iter_raw(),
+                encoding=response.headers.get("Content-Encoding", ""),
+                content_type=response.headers.get("Content-Type", ""),
+                limit=self._limits.answer,
+            )
+        except answers.UnreadableError as error:
+            raise VendorContractError(f"{self._title} answered {call} {error}") from None
+
+
+class RepeatableError(Exception):
+    """Carries the error to raise when no further try is made."""
+
+    def __init__(
+        self, error: SyncError, *, was_sent: bool, retry_after: float | None = None
+    ) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.was_sent = was_sent
+        self.retry_after = retry_after
+
+
+class PoolTransport(httpx.BaseTransport):
+    """Sends httpx's requests through httpcore's pool on a network backend of our own."""
+
+    def __init__(self, tls: ssl.SSLContext, backend: httpcore.NetworkBackend) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=tls,
+            http1=True,
+            http2=False,
+            max_connections=8,
+            keepalive_expiry=30.0,
+            network_backend=backend,
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; errors of httpcore pass through as they are."""
+        answer = self._pool.handle_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=request.url.raw_scheme,
+                    host=request.url.raw_host,
+                    port=request.url.port,
+                    target=request.url.raw_path,
+                ),
+                headers=request.headers.raw,
+                content=request.content,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_PoolStream(answer), request=request
+        )
+
+    def close(self) -> None:
+        """Close the pool."""
+        self._pool.close()
+
+
+class _PoolStream(httpx.SyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer.iter_stream())
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Trust the system's store, or only the given authority; always verify."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigurationError(f"{ca_file} holds no certificate in PEM form") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _tls_fault(error: Exception) -> str | None:
+    """Word a handshake that failed for good; None when the other side only hung up."""
+    if not isinstance(error, httpcore.ConnectError):
+        return None
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"shows a certificate that cannot be verified: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            return f"does not agree on TLS: {cause.reason or 'the handshake failed'}"
+    return None
+
+
+def _network_fault(error: Exception) -> str:
+    if isinstance(error, httpcore.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, httpcore.TimeoutException):
+        return "no complete answer in time"
+    if isinstance(error, httpcore.ProtocolError):
+        return "the connection broke off in the middle of the answer"
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+    return str(error) or "the connection failed"
+
+
+def _silence_request_logs() -> None:
+    """Keep whole URLs and headers out of the log: both libraries write them below WARNING."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,150 @@
+"""What the pages of a listing add up to: every record once, an end, and whether it is whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from vendorsync_job.errors import ThrottledError, VendorContractError, VendorUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator
+
+    from vendorsync_job.models import Page
+
+Record = TypeVar("Record", bound="Hashable")
+
+
+class Listing(Generic[Record]):
+    """The pages of one listing; iterate over it once, then read its attributes.
+
+        plants = Listing(adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
+        for page in plants:
+            write(page.records, page.rejected)
+        finish(complete=plants.complete, because=plants.error, duplicates=plants.duplicates)
+
+    The keys within a yielded page are unique. A key of an earlier page comes again only if its
+    record differs by now, and then counts: whoever collects several pages before writing keeps the
+    last record of a key and counts the other as a duplicate. Repeated records that do not differ,
+    and all but the last of a key within one page, are dropped and counted in `duplicates`, so that
+    rows = records yielded + rejected + duplicates at any moment.
+
+    The listing ends with a page that says so or with the last record of the vendor's total,
+    whichever comes first; a total that turns out too small is not believed.
+
+    When the vendor stops answering after the first page (throttled, quota used up, unavailable),
+    the iteration ends and `error` holds the reason: what came before is good. Everything else is
+    raised, and so is any error on the first page.
+
+    Memory holds 16 bytes and a number for each key, never the records.
+    """
+
+    def __init__(
+        self,
+        pages: Iterable[Page[Record]],
+        *,
+        key: Callable[[Record], str],
+        max_pages: int = 10_000,
+    ) -> None:
+        self._pages = pages
+        self._key = key
+        self._max_pages = max_pages
+        self._seen: dict[bytes, int] = {}
+        self._fingerprints: dict[bytes, int] = {}
+        self._nameless = 0
+        self.pages = 0
+        """Pages read so far."""
+        self.rows = 0
+        """Records that the vendor sent so far, whatever became of them."""
+        self.total: int | None = None
+        """Records there are, as the last page that named a number said."""
+        self.duplicates = 0
+        """Records dropped because their key had been listed before."""
+        self.rejected = 0
+        """Records that cannot be stored."""
+        self.complete = False
+        """Every page was read and no record is missing from the vendor's own total."""
+        self.error: ThrottledError | VendorUnavailableError | None = None
+        """Why the vendor stopped answering in the middle of the listing."""
+
+    def __iter__(self) -> Iterator[Page[Record]]:
+        for page in self._followed():
+            self._check(page)
+            yield self._distinct(page)
+        if self.error is None:
+            self._finish()
+
+    @property
+    def distinct(self) -> int:
+        """Different records listed so far, those that cannot be stored included."""
+        return len(self._seen) + self._nameless
+
+    def _followed(self) -> Iterator[Page[Record]]:
+        pages = iter(self._pages)
+        while True:
+            try:
+                page = next(pages)
+            except StopIteration:
+                return
+            except (ThrottledError, VendorUnavailableError) as error:
+                if self.pages == 0:
+                    raise
+                self.error = error
+                return
+            self.pages += 1
+            if page.total is not None:
+                self.total = page.total
+            yield page
+            if page.is_last or self.distinct == self.total:
+                return
+
+    def _check(self, page: Page[Record]) -> None:
+        """Refuse a listing that goes round in circles or never ends."""
+        if self.pages > self._max_pages:
+            raise VendorContractError(f"the listing has more than {self._max_pages} pages")
+        keys = sorted(
+            [self._key(record) for record in page.records]
+            + [item.key or repr(item.record) for item in page.rejected]
+        )
+        if not keys:
+            return
+        fingerprint = _digest("\0".join(keys))
+        earlier = self._fingerprints.setdefault(fingerprint, self.pages)
+        if earlier != self.pages:
+            raise VendorContractError(
+                f"page {self.pages} of the listing repeats page {earlier}: the vendor ignores the"
+                " page number"
+            )
+
+    def _distinct(self, page: Page[Record]) -> Page[Record]:
+        last = {self._key(record): record for record in page.records}
+        records = tuple(record for key, record in last.items() if self._is_news(key, record))
+        for item in page.rejected:
+            if item.key is None:
+                self._nameless += 1
+            else:
+                self._seen.setdefault(_digest(item.key), 0)
+        self.rows += len(page.records) + len(page.rejected)
+        self.rejected += len(page.rejected)
+        self.duplicates += len(page.records) - len(records)
+        return replace(page, records=records)
+
+    def _is_news(self, key: str, record: Record) -> bool:
+        digest, content = _digest(key), hash(record)
+        if self._seen.get(digest) == content:
+            return False
+        self._seen[digest] = content
+        return True
+
+    def _finish(self) -> None:
+        if self.total and not self.rows:
+            raise VendorContractError(
+                "the vendor speaks of records but lists none; that is an error, not an empty"
+                " account"
+            )
+        self.complete = self.total is None or self.distinct >= self.total
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()

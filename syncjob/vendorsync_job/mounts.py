@@ -1,0 +1,161 @@
+"""The Secrets of a run: folders of files, one file for each key, as Kubernetes mounts them.
+
+The mounts are optional, so that a missing Secret does not leave the pod waiting without a word:
+the run itself says which Secret, in which namespace, and which keys it wants.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from vendorsync_api.run import (
+    CREDENTIALS_PATH,
+    DATABASE_PATH,
+    MOUNTS,
+    TOKEN_KEYS_PATH,
+    TOKEN_KEYS_SECRET,
+)
+from vendorsync_job.errors import SecretKeyMissingError, SecretMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from vendorsync_api.policy import VendorPolicy
+    from vendorsync_api.run import RunSpec
+
+KEY_BYTES = 32
+CURRENT = "current"
+FINGERPRINT = "fingerprint"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """What is mounted of one Secret; `namespace` and `name` are for messages."""
+
+    name: str
+    namespace: str
+    files: Mapping[str, bytes] = field(repr=False)
+
+    def require(self, wanted: Iterable[str], missing: Iterable[str]) -> None:
+        """Raise the error that names what is missing, if anything is."""
+        keys = ", ".join(wanted)
+        if not self.files:
+            raise SecretMissingError(
+                f"create Secret {self.name} in namespace {self.namespace} with the keys {keys};"
+                " it is missing or empty"
+            )
+        absent = ", ".join(missing)
+        if absent:
+            raise SecretKeyMissingError(
+                f"add to Secret {self.name} in namespace {self.namespace} the missing keys"
+                f" {absent}; it needs {keys}"
+            )
+
+    def texts(self) -> dict[str, str]:
+        """Return the values as text, without one newline at their end."""
+        return {key: self.text(key) for key in self.files}
+
+    def text(self, key: str) -> str:
+        """Return one value as text."""
+        try:
+            return self.files[key].decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise SecretKeyMissingError(
+                f"key {key} of Secret {self.name} in namespace {self.namespace} is not UTF-8 text"
+            ) from None
+
+
+@dataclass(frozen=True)
+class TokenKeys:
+    """Keys that encrypt tokens, by id; `fingerprint` tells credentials apart and never changes."""
+
+    keys: Mapping[str, bytes] = field(repr=False)
+    current: str
+    fingerprint: bytes = field(repr=False)
+
+
+class Mounts:
+    """The Secrets below one folder."""
+
+    def __init__(self, root: Path, spec: RunSpec) -> None:
+        self.root = root
+        self._spec = spec
+
+    def credentials(self, policy: VendorPolicy) -> dict[str, str]:
+        """Return the vendor's credentials, or raise an error naming Secret and keys."""
+        secret = self._read(CREDENTIALS_PATH, self._spec.credentials.name)
+        wanted = [" or ".join(group) for group in policy.secret_keys]
+        secret.require(wanted, policy.missing_keys(_filled(secret)))
+        return secret.texts()
+
+    def database_url(self) -> str:
+        """Return the connection string of the database."""
+        key = next(iter(self._spec.database.keys), "url")
+        secret = self._read(DATABASE_PATH, self._spec.database.name)
+        secret.require([key], {key} - _filled(secret))
+        return secret.text(key).strip()
+
+    def token_keys(self) -> TokenKeys:
+        """Return the token keys; those that are not 32 bytes are left out."""
+        secret = self._read(TOKEN_KEYS_PATH, TOKEN_KEYS_SECRET)
+        wanted = [CURRENT, "the key that it names", FINGERPRINT]
+        filled = _filled(secret)
+        secret.require(wanted, [key for key in (CURRENT, FINGERPRINT) if key not in filled])
+        current = secret.text(CURRENT).strip()
+        secret.require(wanted, {current} - filled)
+        keys = {
+            name: key
+            for name, raw in secret.files.items()
+            if name not in (CURRENT, FINGERPRINT) and (key := _key(raw)) is not None
+        }
+        if current not in keys:
+            raise SecretKeyMissingError(
+                f"key {current} of Secret {secret.name} in namespace {secret.namespace} is not 32"
+                " bytes; write them raw or in base64"
+            )
+        return TokenKeys(keys, current, secret.files[FINGERPRINT].strip())
+
+    def _read(self, path: str, name: str) -> Secret:
+        folder = self.root / Path(path).relative_to(MOUNTS)
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        # Kubernetes keeps the files of a version in folders whose names begin with two dots.
+        found = {
+            file.name: file.read_bytes()
+            for file in files
+            if file.is_file() and not file.name.startswith("..")
+        }
+        return Secret(name, self._spec.resource.namespace, found)
+
+
+def secrets_of(
+    policy: VendorPolicy, credentials: Mapping[str, str], database_url: str = ""
+) -> list[str]:
+    """Return the values that no log may show; an optional key such as a country code is none."""
+    hidden = [text for key, text in credentials.items() if key not in policy.optional_keys]
+    if not database_url:
+        return hidden
+    try:
+        password = urlsplit(database_url).password or ""
+    except ValueError:
+        password = ""
+    return [*hidden, database_url, password, unquote(password)]
+
+
+def _filled(secret: Secret) -> set[str]:
+    return {key for key, value in secret.files.items() if value.strip()}
+
+
+def _key(raw: bytes) -> bytes | None:
+    if len(raw) == KEY_BYTES:
+        return raw
+    try:
+        text = raw.strip().replace(b"-", b"+").replace(b"_", b"/")
+        decoded = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    return decoded if len(decoded) == KEY_BYTES else None

@@ -1,0 +1,309 @@
+"""From what vendors send to our units: text, capacity, coordinates, zones, times.
+
+Every function returns None where the vendor gave no value and raises UnfitError where it gave one
+that cannot be stored; the reason is a sentence that ends up beside the record in quarantine.
+Numbers become Decimals of a fixed number of places, so that equal values are equal to the byte.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from vendorsync_job.models import Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+Record = TypeVar("Record")
+Row = dict[str, Any]
+
+KW_PER_UNIT: Final = {
+    "w": Decimal("0.001"),
+    "kw": Decimal(1),
+    "mw": Decimal(1000),
+    "gw": Decimal(1_000_000),
+}
+"""By lower-case unit without the `p` of peak; no plant is measured in milliwatts."""
+LARGEST_KW: Final = Decimal(100_000_000)
+WATT: Final = Decimal("0.001")
+DEGREE_STEP: Final = Decimal("0.000001")
+"""A tenth of a metre."""
+NO_VALUE: Final = frozenset({"", "-", "--", "null", "None", "N/A"})
+NUMBER: Final = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?([eE][+-]?\d{1,2})?", re.ASCII)
+OFFSET: Final = re.compile(r"\(?(?:GMT|UTC)\s*([+-])\s*(\d{1,2})(?::?([0-5]\d))?\)?", re.ASCII)
+ZONE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", re.ASCII)
+NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
+LOCAL_TIME: Final = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)(?:[ T]?(\d\d):?(\d\d)(?::?(\d\d))?)?", re.ASCII
+)
+MILLISECONDS: Final = 1e11
+"""As seconds this would be the year 5138, so such a number can only be milliseconds."""
+EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+PERSONAL: Final = re.compile(
+    r"owner|contact|phone|mobile|e?mail|user|customer|person|tel($|_)|linkman", re.IGNORECASE
+)
+CHANGING: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?"
+    r"|[0-9a-f]{8}-[0-9a-f-]{27}|\b(?=\w*\d)[0-9a-f]{12,}\b|\d{5,}",
+    re.IGNORECASE,
+)
+
+
+class UnfitError(ValueError):
+    """A value that cannot be stored; the text says which and why."""
+
+
+def records(
+    rows: Iterable[object], read: Callable[[Row], Record], key: str
+) -> tuple[tuple[Record, ...], tuple[Rejection, ...]]:
+    """Read the rows of a page; those that `read` finds unfit become rejections.
+
+    `key` is the name of the field that identifies a row.
+    """
+    good: list[Record] = []
+    bad: list[Rejection] = []
+    for row in rows:
+        if not isinstance(row, dict):
+            bad.append(Rejection(None, "the record is not an object", {"value": storable(row)}))
+            continue
+        try:
+            good.append(read(row))
+        except UnfitError as error:
+            bad.append(Rejection(_key_of(row, key), str(error), without_personal(row)))
+    return tuple(good), tuple(bad)
+
+
+def _key_of(row: Row, key: str) -> str | None:
+    try:
+        return identifier(row.get(key), key)
+    except UnfitError:
+        return None
+
+
+def identifier(value: object, field: str = "id", limit: int = 128) -> str:
+    """Return an id as text; vendors send the same one as number and as text."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise UnfitError(f"{field} is {_kind(value)}, not a number or a text")
+    text = str(value).strip()
+    if not text:
+        raise UnfitError(f"{field} is empty")
+    if cleaned(text) != text:
+        raise UnfitError(f"{field} holds control characters")
+    if len(text) > limit:
+        raise UnfitError(f"{field} is longer than {limit} characters")
+    return text
+
+
+def name(value: object, field: str = "name", limit: int = 255) -> str:
+    """Return a name that must be there."""
+    found = text(value, field, limit)
+    if found is None:
+        raise UnfitError(f"{field} is missing")
+    return found
+
+
+def text(value: object, field: str, limit: int = 1000) -> str | None:
+    """Return clean text on one line."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UnfitError(f"{field} is {_kind(value)}, not a text")
+    found = cleaned(str(value))
+    if len(found) > limit:
+        raise UnfitError(f"{field} is longer than {limit} characters")
+    return found or None
+
+
+def cleaned(value: str) -> str:
+    """Return text without control characters, lone surrogates and marks that turn its direction.
+
+    Runs of blanks and line ends become one blank. Joiners stay: Indian scripts need them.
+    """
+    if value.isprintable():
+        return " ".join(value.split())
+    kept = (
+        " " if unicodedata.category(character) == "Cc" else character
+        for character in value
+        if unicodedata.category(character) != "Cs" and character not in DIRECTION_MARKS
+    )
+    return " ".join("".join(kept).split())
+
+
+def vendor_words(value: object, limit: int = 200) -> str:
+    """Return a vendor's own message, fit for a status: one bounded line in which nothing changes.
+
+    Times and long numbers become `#`, since two runs must word the same fault alike.
+    """
+    words = CHANGING.sub("#", cleaned(str(value)[: 4 * limit]))
+    return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
+def number(value: object, field: str) -> Decimal | None:
+    """Return a finite number, from a number or a text with a decimal point."""
+    if value is None or (isinstance(value, str) and value.strip() in NO_VALUE):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise UnfitError(f"{field} is {_kind(value)}, not a number")
+    written = str(value).strip()
+    if not NUMBER.fullmatch(written):
+        raise UnfitError(f"{field} {_shown(value)} is not a number")
+    return Decimal(written)
+
+
+def capacity_kw(value: object, unit: object = "kW", field: str = "capacity") -> Decimal | None:
+    """Return a capacity in kW, to the watt; `unit` is the vendor's: Wp, kWp, MWp, GWp or W."""
+    amount = number(value, field)
+    if amount is None:
+        return None
+    scale = KW_PER_UNIT.get(str(unit).strip().lower().removesuffix("p"))
+    if scale is None:
+        raise UnfitError(f"{field} has the unit {_shown(unit)}; known: Wp, kWp, MWp, GWp")
+    capacity = amount * scale
+    if not 0 <= capacity <= LARGEST_KW:
+        raise UnfitError(f"{field} {_shown(value)} {unit} is out of range")
+    return capacity.quantize(WATT)
+
+
+def position(latitude: object, longitude: object) -> tuple[Decimal | None, Decimal | None]:
+    """Return both coordinates in degrees or neither; 0/0 is no position but a lack of one."""
+    north, east = number(latitude, "latitude"), number(longitude, "longitude")
+    if north is None or east is None or (north == 0 and east == 0):
+        return None, None
+    if abs(north) > 90:
+        raise UnfitError(f"latitude {_shown(latitude)} is out of range")
+    if abs(east) > 180:
+        raise UnfitError(f"longitude {_shown(longitude)} is out of range")
+    return north.quantize(DEGREE_STEP), east.quantize(DEGREE_STEP)
+
+
+def time_zone(value: object) -> str | None:
+    """Return an IANA name, or `UTC+05:30` for an offset, a number of hours included.
+
+    None for a zone that does not exist: it must not cost the plant.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    written = str(value).strip()
+    if match := OFFSET.fullmatch(written):
+        sign, hours, minutes = match.groups()
+        return _offset((-1 if sign == "-" else 1) * (int(hours) * 60 + int(minutes or 0)))
+    if len(written) < 8 and NUMBER.fullmatch(written):
+        return _offset(round(Decimal(written) * 60))
+    return written if _is_zone(written) else None
+
+
+def _offset(minutes: int) -> str | None:
+    if not -12 * 60 <= minutes <= 14 * 60:
+        return None
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+
+
+def _is_zone(written: str) -> bool:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - reads zone data when imported
+
+    if len(written) > 64 or not ZONE_NAME.fullmatch(written) or written in NO_ZONES:
+        return False
+    try:
+        ZoneInfo(written)
+    except (ValueError, LookupError, OSError):
+        return False
+    return True
+
+
+def zone(name: str | None) -> tzinfo | None:
+    """Return the zone of a name that `time_zone` gave."""
+    if name is None:
+        return None
+    if match := OFFSET.fullmatch(name):
+        sign, hours, minutes = match.groups()
+        offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
+        return timezone(-offset if sign == "-" else offset)
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
+    return ZoneInfo(name)
+
+
+def unix_time(value: object, field: str) -> datetime | None:
+    """Return a UNIX time as aware UTC, whole seconds; milliseconds are told by their size.
+
+    Zero is how vendors write that they have none.
+    """
+    amount = number(value, field)
+    if amount is None or amount == 0:
+        return None
+    seconds = float(amount)
+    if abs(seconds) >= MILLISECONDS:
+        seconds /= 1000
+    if not EARLIEST.timestamp() <= seconds < LATEST.timestamp():
+        raise UnfitError(f"{field} {_shown(value)} is not a time between 1970 and 2100")
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def local_time(value: object, where: tzinfo | None, field: str) -> datetime | None:
+    """Return a time on the plant's clock as aware UTC, from text or digits like 20240401093000.
+
+    None without the plant's zone, since guessing one would be wrong by hours.
+    """
+    written = text(value, field, 32)
+    if written is None or written in NO_VALUE or where is None:
+        return None
+    match = LOCAL_TIME.fullmatch(written)
+    if not match:
+        raise UnfitError(f"{field} {_shown(value)} is not a time")
+    try:
+        moment = datetime(*(int(part or 0) for part in match.groups()), tzinfo=where)  # type: ignore[arg-type,misc]
+        moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UnfitError(f"{field} {_shown(value)} is not a time") from None
+    if not EARLIEST <= moment < LATEST:
+        raise UnfitError(f"{field} {_shown(value)} is not a time between 1970 and 2100")
+    return moment
+
+
+def whole(value: object) -> int | None:
+    """Return a count as the vendors write it, number or digits; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,15}", value.strip(), re.ASCII):
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+def without_personal(row: Mapping[str, Any], depth: int = 4) -> dict[str, Any]:
+    """Return a record as PostgreSQL can keep it, without names, phones and addresses of people."""
+    return {
+        cleaned(str(key))[:64]: storable(value, depth)
+        for key, value in list(row.items())[:200]
+        if not PERSONAL.search(str(key))
+    }
+
+
+def storable(value: object, depth: int = 4) -> object:
+    """Return a JSON value without NUL and lone surrogates, bounded in length and depth."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return cleaned(value)[:500]
+    if depth and isinstance(value, dict):
+        return without_personal(value, depth - 1)
+    if depth and isinstance(value, list):
+        return [storable(item, depth - 1) for item in value[:50]]
+    return "…"
+
+
+def _kind(value: object) -> str:
+    kinds = {bool: "true or false", dict: "an object", list: "a list", float: "a fraction"}
+    return "missing" if value is None else kinds.get(type(value), type(value).__name__)
+
+
+def _shown(value: object) -> str:
+    return repr(cleaned(str(value))[:40])

@@ -1,0 +1,173 @@
+"""One run, from the gate to the report.
+
+Everything that can go wrong on the way becomes a reason with one sentence; the report and the exit
+code are all that leaves a run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from vendorsync_api.reasons import RunReason
+from vendorsync_job import gate, logs, report
+from vendorsync_job.access import policy_of
+from vendorsync_job.deadline import Watchdog
+from vendorsync_job.errors import SyncError
+from vendorsync_job.mounts import Mounts, secrets_of
+from vendorsync_job.redact import RedactingFilter, Redactor
+from vendorsync_job.report import Outcome
+from vendorsync_job.sync import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from vendorsync_api.reasons import Trigger
+    from vendorsync_api.run import RunReport, RunSpec
+    from vendorsync_job.deadline import Stop
+
+log = logging.getLogger(__name__)
+
+SOURCES = {"Schedule": "cron", "Manual": "manual", "Request": "request"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What surrounds a run: mounts, the Job it belongs to, where its report goes, its clocks."""
+
+    mounts: Path
+    stop: Stop
+    job_name: str = ""
+    trigger: str = ""
+    reports: tuple[Path, ...] = ()
+    handlers: tuple[logging.Handler, ...] = ()
+    """Log handlers, which learn what they must not show."""
+    dry_run: bool = False
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@dataclass
+class Run:
+    """One run and its state; used once."""
+
+    spec: RunSpec
+    setting: Setting
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+    progress: Progress = field(default_factory=Progress)
+    redactor: Redactor = field(default_factory=Redactor)
+    calls: Callable[[], int] = int
+    """How many calls the vendor has got so far."""
+    cancel: Callable[[], None] = lambda: None
+    """Cancels the statement that the database is busy with; called from another thread."""
+
+    def __post_init__(self) -> None:
+        """Take the time, and find out what started the run."""
+        spec, setting = self.spec, self.setting
+        self.started = setting.now()
+        self.deadline = setting.monotonic() + spec.deadline_seconds
+        self.start = gate.start(spec.schedule, setting.job_name, setting.trigger, self.started)
+        self._file = report.ReportFile(setting.reports, redact=self.redactor)
+
+    @property
+    def trigger(self) -> Trigger:
+        """What started the run."""
+        return self.start.trigger
+
+    def execute(self) -> RunReport:
+        """Do the run under a watchdog and return the report, which is written as the last act."""
+        for handler in self.setting.handlers:
+            handler.addFilter(RedactingFilter(self.redactor))
+        watchdog = Watchdog(
+            self.setting.stop,
+            seconds=self.spec.deadline_seconds,
+            cancel=self._cancel_statement,
+            emergency=self._end_now,
+        )
+        with self._log_context(), watchdog:
+            log.info("run started", extra={"trigger": self.trigger.value})
+            written = self.report(self.guarded(self._steps))
+            self._log_end(written)
+            self._file.write(written)
+        return written
+
+    def guarded(self, steps: Callable[[], Outcome]) -> Outcome:
+        """Turn every error into an outcome; only an unknown one is worth a traceback."""
+        try:
+            with self.setting.stop.armed():
+                return steps()
+        except SyncError as error:
+            if error.reason is RunReason.INTERNAL_ERROR:
+                log.exception("run failed")
+            return Outcome.of(error)
+        except Exception as error:
+            log.exception("run failed")
+            return Outcome(
+                RunReason.INTERNAL_ERROR, f"unexpected {type(error).__name__}; the log has more"
+            )
+
+    def report(self, outcome: Outcome) -> RunReport:
+        """Return the report as things stand."""
+        return report.build(
+            vendor=self.spec.vendor.name,
+            stream=self.spec.stream,
+            outcome=outcome,
+            trigger=self.trigger,
+            start=self.started,
+            end=self.setting.now(),
+            complete=self.progress.complete,
+            counts=self.progress.counts,
+            calls=self.calls(),
+        )
+
+    def _steps(self) -> Outcome:
+        mounts = Mounts(self.setting.mounts, self.spec)
+        policy = policy_of(self.spec)
+        credentials = mounts.credentials(policy)
+        self.redactor.add(*secrets_of(policy, credentials))
+        url = mounts.database_url()
+        self.redactor.add(*secrets_of(policy, {}, url))
+        keys = mounts.token_keys()
+        gate.check(self.spec.schedule, self.start, self.setting.now())
+        # A run that the gate turns away pays for neither psycopg nor httpx.
+        from vendorsync_job.stream import Inputs, sync_plants  # noqa: PLC0415
+
+        return sync_plants(self, Inputs(policy, credentials, url, keys))
+
+    def _cancel_statement(self) -> None:
+        self.cancel()
+
+    def _end_now(self, error: SyncError) -> None:
+        """End the process with a report; what was not committed is rolled back by the server."""
+        written = self.report(Outcome.of(error))
+        if self._file.write(written):
+            self._log_end(written)
+            logging.shutdown()
+            os._exit(written.exit_code)
+
+    def _log_context(self) -> AbstractContextManager[None]:
+        spec = self.spec
+        return logs.context(
+            source=SOURCES[self.trigger.value],
+            requestId=str(self.id),
+            operation=f"sync-{spec.stream}",
+            vendorName=spec.vendor.title,
+            orgId=spec.organization.id,
+            run=self.setting.job_name or str(self.id),
+            stream=spec.stream,
+        )
+
+    def _log_end(self, written: RunReport) -> None:
+        log.log(
+            logging.ERROR if written.exit_code else logging.INFO,
+            "run ended: %s",
+            report.sentence(written),
+            extra={"report": written.wire()},
+        )

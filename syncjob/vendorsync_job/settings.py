@@ -1,0 +1,53 @@
+"""What the command line and the environment hand over: the run's specification and URLs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from vendorsync_api.run import RUN_VARIABLE, RunSpec
+from vendorsync_job.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+VERSION = 1
+
+
+def load_spec(file: Path | None, environ: Mapping[str, str]) -> RunSpec:
+    """Return the RunSpec from a file, else from the environment; raises ConfigurationError."""
+    where = f"${RUN_VARIABLE}" if file is None else str(file)
+    text = environ.get(RUN_VARIABLE, "") if file is None else _read(file)
+    if not text.strip():
+        raise ConfigurationError(
+            f"{where} is empty; the operator sets it in its Jobs, elsewhere use run --spec FILE"
+        )
+    try:
+        spec = RunSpec.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(map(str, fault["loc"])) or "it"
+        raise ConfigurationError(f"{where} is no RunSpec: {field}: {fault['msg']}") from None
+    if spec.version != VERSION:
+        raise ConfigurationError(
+            f"{where} has version {spec.version} and this job reads {VERSION};"
+            " use operator and job images of the same release"
+        )
+    return spec
+
+
+def read_url(file: Path) -> str:
+    """Return the connection string that a file holds."""
+    text = _read(file).strip()
+    if not text:
+        raise ConfigurationError(f"{file} is empty; write the database URL into it")
+    return text
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {error}") from None

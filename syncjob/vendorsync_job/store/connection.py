@@ -1,0 +1,231 @@
+"""Connections and transactions, and what PostgreSQL's errors mean to a run.
+
+Safe behind a pooler in transaction mode: nothing outlives a transaction. Settings are local to it,
+statements are never prepared by name, names are qualified with their schema.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from vendorsync_job.errors import (
+    ConfigurationError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    SchemaMismatchError,
+    SyncError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Cursor = psycopg.Cursor[Any]
+
+ATTEMPTS = 3
+REFUSALS = (
+    "password authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "does not exist",
+    "not permitted to log in",
+    "permission denied",
+)
+"""What a refused start-up says; the protocol hands no SQLSTATE out for it."""
+
+LOCK_NOT_AVAILABLE = "55P03"
+MISMATCHES = {"3F000", "42P01", "42P10", "42703", "42804"}
+
+
+class LockTimeoutError(DatabaseUnavailableError):
+    """A lock was not free in time."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Limits inside one transaction, in seconds."""
+
+    statement: float = 30
+    lock: float = 10
+    idle: float = 60
+
+
+class Database:
+    """One connection to one database, opened when first needed and again after it broke.
+
+    `organization_id` is what row-level security policies compare with; `schema` holds the
+    application's tables. `shield` surrounds each transaction: a signal must not end the run inside.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str = "public",
+        organization_id: int | None = None,
+        shield: Callable[[], AbstractContextManager[object]] = nullcontext,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.schema = schema
+        self._parameters = parameters(url)
+        self._organization = "" if organization_id is None else str(organization_id)
+        self._shield = shield
+        self._sleep = sleep
+        self._jitter = jitter
+        self._connection: psycopg.Connection[Any] | None = None
+
+    @property
+    def where(self) -> str:
+        """The database for people: host, port and name, never the role or its password."""
+        found = self._parameters
+        address = f"{found.get('host', 'localhost')}:{found.get('port', 5432)}"
+        return f"{address}/{found.get('dbname', '')}".rstrip("/")
+
+    def second(self) -> Database:
+        """Return another connection to the same database, whose commits are its own."""
+        other = object.__new__(Database)
+        other.__dict__.update(self.__dict__, _connection=None)
+        return other
+
+    def close(self) -> None:
+        """Close the connection; a transaction that is open is rolled back by the server."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def cancel(self) -> None:
+        """Ask the server to cancel the statement in hand; for use from another thread."""
+        if self._connection is not None:
+            self._connection.cancel_safe(timeout=2)
+
+    @contextmanager
+    def transaction(
+        self,
+        *,
+        read_only: bool = False,
+        timeouts: Timeouts | None = None,
+        shielded: bool = True,
+    ) -> Iterator[Cursor]:
+        """Run the block in one transaction; psycopg's errors become errors of `errors`."""
+        shield = self._shield if shielded else nullcontext
+        with self._translated():
+            connection = self._open()
+            with shield(), connection.transaction(), connection.cursor() as cursor:
+                self._prepare(cursor, read_only=read_only, timeouts=timeouts or Timeouts())
+                yield cursor
+
+    def retrying(self, work: Callable[[Cursor], Result], **options: Any) -> Result:
+        """Run `work` in a transaction, again when another writer or the network broke it off."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return self._once(work, options)
+            except DatabaseUnavailableError as error:
+                log.warning("transaction failed and is repeated: %s", error)
+                self._sleep(self._jitter() * 0.2 * 4**attempt)
+        return self._once(work, options)
+
+    def _once(self, work: Callable[[Cursor], Result], options: dict[str, Any]) -> Result:
+        with self.transaction(**options) as cursor:
+            return work(cursor)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            # The cause would carry the password and, in DETAIL, the values of a row.
+            raise translate(error, self.where) from None
+        finally:
+            if self._connection is not None and self._connection.broken:
+                self.close()
+
+    def _open(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(**self._parameters, prepare_threshold=None)
+        return self._connection
+
+    def _prepare(self, cursor: Cursor, *, read_only: bool, timeouts: Timeouts) -> None:
+        settings = {
+            "statement_timeout": f"{timeouts.statement * 1000:.0f}",
+            "lock_timeout": f"{timeouts.lock * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{timeouts.idle * 1000:.0f}",
+            # For triggers of the application; statements of ours name the schema themselves.
+            "search_path": f"{quoted(self.schema)}, pg_temp",
+            "timezone": "UTC",
+            "vendorsync.organization_id": self._organization,
+        }
+        if read_only:
+            settings["transaction_read_only"] = "on"
+        calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
+        cursor.execute(f"SELECT {calls}", [part for pair in settings.items() for part in pair])
+
+
+def parameters(url: str) -> dict[str, Any]:
+    """Return libpq's connection parameters, or raise ConfigurationError without showing the URL."""
+    try:
+        found: dict[str, Any] = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise ConfigurationError(
+            "the database URL is not a PostgreSQL connection string; write"
+            " postgresql://user:password@host:5432/database, special characters percent-encoded"
+        ) from None
+    if not (found.get("host") or found.get("hostaddr") or found.get("service")):
+        raise ConfigurationError(
+            "the database URL names no host; write postgresql://user:password@host:5432/database"
+        )
+    defaults = {
+        "connect_timeout": 10,
+        "keepalives": 1,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        "application_name": "vendorsync",
+        "client_encoding": "UTF8",
+    }
+    return defaults | found
+
+
+def quoted(identifier: str) -> str:
+    """Return an SQL identifier in double quotes."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def translate(error: psycopg.Error, where: str) -> SyncError:
+    """Return what an error of psycopg means, without DETAIL, passwords or values of rows."""
+    state = error.sqlstate or ""
+    if not state:
+        return _connection_error(error, where)
+    said = error.diag.message_primary or type(error).__name__
+    if state.startswith("28") or state in {"42501", "3D000"}:
+        return DatabaseRefusedError(f"database {where} refuses the role: {said}")
+    if state in MISMATCHES:
+        return SchemaMismatchError(f"database {where} lacks what the job needs: {said}")
+    if state[:2] in {"08", "40", "53", "55", "57", "58"} or state == "25006":
+        kind = LockTimeoutError if state == LOCK_NOT_AVAILABLE else DatabaseUnavailableError
+        return kind(f"database {where} broke off: {said}")
+    fault = f"{type(error).__name__} ({state})"
+    if state.startswith("42"):
+        # Texts of this class name tables and columns; all others may quote a value of a row.
+        fault = f"{said} ({state})"
+    return SyncError(f"database {where} refused a statement: {fault}")
+
+
+def _connection_error(error: psycopg.Error, where: str) -> SyncError:
+    said = str(error).strip().rpartition(" failed: ")[2].splitlines()
+    cause = said[0].removeprefix("FATAL:").strip() if said else type(error).__name__
+    if any(words in cause for words in REFUSALS):
+        return DatabaseRefusedError(f"database {where} refuses the role: {cause}")
+    return DatabaseUnavailableError(f"database {where} cannot be reached: {cause}")

@@ -1,0 +1,108 @@
+"""One writer per vendor and stream: a lease with an owner, an end and an epoch.
+
+The epoch fences: each transaction that writes locks the lease's row with the epoch it was given, so
+a run that slept through its lease and wakes up writes nothing. The end frees the lease of a run
+that was killed; a new pod of the same Job need not wait for it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from vendorsync_job.errors import AlreadyRunningError, LeaseLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vendorsync_job.store.connection import Cursor
+
+LIFETIME = 180.0
+"""Seconds; longer than the longest wait for one page."""
+HELD = "another run of this vendor and stream holds the lease"
+
+
+class Lease:
+    """The lease of one vendor and stream, held from `take` to `free`."""
+
+    def __init__(
+        self,
+        vendor_id: int,
+        stream: str,
+        *,
+        owner: str,
+        lifetime: float = LIFETIME,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.vendor_id = vendor_id
+        self.stream = stream
+        self.owner = owner
+        self.epoch = 0
+        self._lifetime = lifetime
+        self._clock = clock
+        self._renewed = 0.0
+
+    def take(self, cursor: Cursor) -> None:
+        """Take the lease, or raise AlreadyRunningError."""
+        cursor.execute(
+            "INSERT INTO vendorsync.leases AS held (vendor_id, stream, owner, until, epoch)"
+            " VALUES (%(vendor)s, %(stream)s, %(owner)s,"
+            " clock_timestamp() + make_interval(secs => %(lifetime)s), 1)"
+            " ON CONFLICT (vendor_id, stream) DO UPDATE"
+            " SET owner = excluded.owner, until = excluded.until, epoch = held.epoch + 1"
+            " WHERE held.until < clock_timestamp() OR held.owner = excluded.owner"
+            " RETURNING epoch",
+            self._values,
+        )
+        row = cursor.fetchone()
+        if row is None:
+            raise AlreadyRunningError(HELD)
+        self.epoch = row[0]
+        self._renewed = self._clock()
+
+    def hold(self, cursor: Cursor) -> None:
+        """Lock the lease for the rest of the transaction, or raise LeaseLostError.
+
+        It is also renewed once a third of its life is over.
+        """
+        renews = self.is_due
+        if renews:
+            cursor.execute(
+                "UPDATE vendorsync.leases"
+                " SET until = clock_timestamp() + make_interval(secs => %(lifetime)s)"
+                " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND epoch = %(epoch)s",
+                self._values,
+            )
+        else:
+            cursor.execute(
+                "SELECT FROM vendorsync.leases WHERE vendor_id = %(vendor)s"
+                " AND stream = %(stream)s AND epoch = %(epoch)s FOR NO KEY UPDATE",
+                self._values,
+            )
+        if cursor.rowcount != 1:
+            raise LeaseLostError("another run took the lease over while this one slept")
+        if renews:
+            self._renewed = self._clock()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a third of the lease's life is over, so that it wants renewing."""
+        return self._clock() - self._renewed > self._lifetime / 3
+
+    def free(self, cursor: Cursor) -> None:
+        """Give the lease up if it is still ours."""
+        cursor.execute(
+            "UPDATE vendorsync.leases SET until = '-infinity', owner = ''"
+            " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND epoch = %(epoch)s",
+            self._values,
+        )
+
+    @property
+    def _values(self) -> dict[str, object]:
+        return {
+            "vendor": self.vendor_id,
+            "stream": self.stream,
+            "owner": self.owner,
+            "lifetime": self._lifetime,
+            "epoch": self.epoch,
+        }

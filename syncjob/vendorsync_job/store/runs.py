@@ -1,0 +1,78 @@
+"""The row of a run: opened when it starts, counted on with each chunk, closed with its report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from vendorsync_api.run import RunReport
+    from vendorsync_job.models import Counts
+    from vendorsync_job.store.connection import Cursor
+
+RETENTION_DAYS = 30
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One row of vendorsync.runs."""
+
+    id: UUID
+    vendor_id: int
+    organization_id: int
+    stream: str
+    job: str
+    trigger: str
+    started_at: datetime
+
+    def open(self, cursor: Cursor) -> None:
+        """Insert the row."""
+        cursor.execute(
+            "INSERT INTO vendorsync.runs"
+            " (id, vendor_id, organization_id, stream, job, trigger, started_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [
+                self.id,
+                self.vendor_id,
+                self.organization_id,
+                self.stream,
+                self.job,
+                self.trigger,
+                self.started_at,
+            ],
+        )
+
+    def count(self, cursor: Cursor, chunk: int, counts: Counts) -> None:
+        """Set the counters, in the transaction that writes the chunk's rows."""
+        cursor.execute(
+            "UPDATE vendorsync.runs SET chunk = %(chunk)s, created = %(created)s,"
+            " updated = %(updated)s, unchanged = %(unchanged)s, rejected = %(rejected)s"
+            " WHERE id = %(id)s",
+            {**asdict(counts), "id": self.id, "chunk": chunk},
+        )
+
+    def is_committed(self, cursor: Cursor, chunk: int) -> bool:
+        """Tell whether a chunk's transaction was committed although its answer got lost."""
+        cursor.execute("SELECT chunk >= %s FROM vendorsync.runs WHERE id = %s", [chunk, self.id])
+        row = cursor.fetchone()
+        return bool(row and row[0])
+
+    def close(self, cursor: Cursor, report: RunReport) -> None:
+        """Write down how the run ended, and drop runs that are past their time."""
+        cursor.execute(
+            "UPDATE vendorsync.runs SET finished_at = clock_timestamp(), result = %(result)s,"
+            " reason = %(reason)s, message = %(message)s, complete = %(complete)s,"
+            " created = %(created)s, updated = %(updated)s, unchanged = %(unchanged)s,"
+            " rejected = %(rejected)s, duplicate = %(duplicate)s, vanished = %(vanished)s,"
+            " calls = %(calls)s WHERE id = %(id)s",
+            {**report.model_dump(mode="json"), "id": self.id},
+        )
+        cursor.execute(
+            "DELETE FROM vendorsync.runs WHERE id IN (SELECT id FROM vendorsync.runs"
+            " WHERE vendor_id = %s AND stream = %s"
+            " AND started_at < now() - make_interval(days => %s) ORDER BY started_at LIMIT 3)",
+            [self.vendor_id, self.stream, RETENTION_DAYS],
+        )

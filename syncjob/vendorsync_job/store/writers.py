@@ -1,0 +1,68 @@
+"""How many chunks the whole database takes at once: transaction-scoped advisory locks, k of n.
+
+The server frees a lock with its transaction, so a killed run leaves none behind, and a pooler may
+stand between.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from vendorsync_job.errors import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vendorsync_job.store.connection import Cursor, Database
+
+Result = TypeVar("Result")
+
+LOCKS = 0x7673_796E  # "vsyn"
+PATIENCE = 60.0
+"""Seconds that a chunk waits for its turn."""
+
+
+class WritersBusyError(DatabaseUnavailableError):
+    """No lock was free within PATIENCE."""
+
+
+class Writers:
+    """The writers' limit of one database; `limit` runs write at any moment."""
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+
+    def run(self, database: Database, work: Callable[[Cursor], Result]) -> Result:
+        """Run `work` in a transaction that counts as one writer, waiting for a free place."""
+        end = self._clock() + PATIENCE
+        while True:
+            with database.transaction() as cursor:
+                if self._enters(cursor):
+                    return work(cursor)
+            if self._clock() > end:
+                raise WritersBusyError(
+                    f"database {database.where} has all {self._limit} writers busy"
+                )
+            # Outside the transaction, so that a waiting run holds nothing.
+            self._sleep(0.02 + 0.2 * self._jitter())
+
+    def _enters(self, cursor: Cursor) -> bool:
+        places = sorted(range(1, self._limit + 1), key=lambda _: self._jitter())
+        cursor.execute(
+            "SELECT place FROM (SELECT unnest(%s::int[]) AS place) AS places"
+            " WHERE pg_try_advisory_xact_lock(%s, place) LIMIT 1",
+            [places, LOCKS],
+        )
+        return cursor.fetchone() is not None

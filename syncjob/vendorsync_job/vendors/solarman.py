@@ -1,0 +1,139 @@
+"""Solarman OpenAPI, after the manuals V1.1.0 to V1.1.6 and the online document V2.0.3."""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import sha256
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from vendorsync_api.vendors import SOLARMAN
+from vendorsync_job import normalise
+from vendorsync_job.errors import VendorContractError
+from vendorsync_job.models import Grant, Page, Plant
+from vendorsync_job.vendors.refusals import Refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from vendorsync_api.policy import Options, VendorPolicy
+    from vendorsync_job.models import Token
+    from vendorsync_job.ports import Session, VendorClient
+
+TOKEN_PATH: Final = "/account/v1.0/token"  # noqa: S105 - a path
+LIST_PATH: Final = "/station/v1.0/list"
+IDENTITIES: Final = ("email", "username", "mobile")
+REFUSALS: Final = Refusals(
+    title=SOLARMAN.title,
+    token_expired=frozenset({"2101017", "2101019"}),
+    credentials_rejected=frozenset({"2101018", "2101020", "2101021", "2101025"}),
+    throttled=frozenset({"2101002"}),
+    # The allowance is a year's; when it began is not told.
+    quota_exhausted={"2101010": None},
+    transient=frozenset({"3201001", "3501004"}),
+    advice={
+        "2101018": "check appId",
+        "2101020": "check the option orgId",
+        "2101021": "check appId",
+        "2101025": "check appSecret, the account's name and its password",
+    },
+)
+STATUS: Final = {"NORMAL": "online", "PARTIAL_OFFLINE": "partial", "ALL_OFFLINE": "offline"}
+
+
+class SolarmanAdapter:
+    """Reads one Solarman account, or one company of it with the option `orgId`."""
+
+    policy: ClassVar[VendorPolicy] = SOLARMAN
+
+    def __init__(
+        self, client: VendorClient, credentials: Mapping[str, str], options: Options
+    ) -> None:
+        self._client = client
+        self._credentials = credentials
+        self._organization = options.model_dump().get("orgId")
+
+    def authenticate(self) -> Grant:
+        """Log in once; the password travels as its SHA-256 in lower-case hex."""
+        identity = next(key for key in IDENTITIES if self._credentials.get(key))
+        body: dict[str, Any] = {
+            "appSecret": self._credentials["appSecret"],
+            identity: self._credentials[identity],
+            "password": sha256(self._credentials["password"].encode()).hexdigest(),
+        }
+        if identity == "mobile" and self._credentials.get("countryCode"):
+            body["countryCode"] = self._credentials["countryCode"]
+        if self._organization is not None:
+            body["orgId"] = self._organization
+        answer = self._client.post(
+            TOKEN_PATH,
+            json=body,
+            params={"appId": self._credentials["appId"], "language": "en"},
+            once=True,
+        )
+        _check(answer, TOKEN_PATH, login=True)
+        token = answer.get("access_token")
+        if not isinstance(token, str) or not token:
+            raise VendorContractError(f"{SOLARMAN.title} answered {TOKEN_PATH} without a token")
+        lifetime = normalise.whole(answer.get("expires_in"))
+        return Grant(token, expires_in=None if lifetime is None else float(lifetime))
+
+    def plants(self, session: Session) -> Iterator[Page[Plant]]:
+        """Yield the pages of all plants, up to an empty one."""
+        for number in count(1):
+            page = _page(session.call(partial(self._list, number)))
+            yield page
+            if page.is_last:
+                return
+
+    def _list(self, number: int, token: Token) -> dict[str, Any]:
+        answer = self._client.post(
+            LIST_PATH,
+            json={"page": number, "size": self.policy.page_size},
+            params={"language": "en"},
+            # The manual insists on the lower-case word and one blank.
+            headers={"Authorization": f"bearer {token.value}"},
+        )
+        _check(answer, LIST_PATH)
+        return answer
+
+
+def _check(answer: Mapping[str, Any], path: str, *, login: bool = False) -> None:
+    """Raise what the envelope says: HTTP is 200 for every refusal, `code` may be null."""
+    if answer.get("success") is True:
+        return
+    code = answer.get("code")
+    if "success" not in answer and code is None:
+        raise VendorContractError(
+            f"{SOLARMAN.title} answered {path} without the field success; check baseURL"
+        )
+    raise REFUSALS.error(str(code).strip(), answer.get("msg"), path, login=login)
+
+
+def _page(answer: Mapping[str, Any]) -> Page[Plant]:
+    """Read a page; an empty account may send null for the list."""
+    total, rows = normalise.whole(answer.get("total")), answer.get("stationList")
+    if rows is None and "total" in answer:
+        rows = []
+    if not isinstance(rows, list):
+        raise VendorContractError(f"{SOLARMAN.title} answered {LIST_PATH} without stationList")
+    plants, rejected = normalise.records(rows, _plant, key="id")
+    return Page(plants, rejected, total, is_last=not rows)
+
+
+def _plant(row: normalise.Row) -> Plant:
+    latitude, longitude = normalise.position(row.get("locationLat"), row.get("locationLng"))
+    return Plant(
+        vendor_plant_id=normalise.identifier(row.get("id")),
+        name=normalise.name(row.get("name")),
+        capacity_kw=normalise.capacity_kw(
+            row.get("installedCapacity"), "kWp", field="installedCapacity"
+        ),
+        latitude=latitude,
+        longitude=longitude,
+        address=normalise.text(row.get("locationAddress"), "locationAddress"),
+        time_zone=normalise.time_zone(row.get("regionTimezone")),
+        plant_type=normalise.text(row.get("type"), "type", 64),
+        status=STATUS.get(str(row.get("networkStatus"))),
+        commissioned_at=normalise.unix_time(row.get("startOperatingTime"), "startOperatingTime"),
+    )

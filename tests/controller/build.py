@@ -1,0 +1,156 @@
+"""Builders: resources, live objects and reports with only what a test is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from vendorsync_api import run
+from vendorsync_api.policy import Budget, Options, PolicyError, VendorPolicy
+from vendorsync_api.v1alpha1 import API_VERSION, KIND, VendorSync
+from vendorsync_operator.cache import LiveJob
+from vendorsync_operator.settings import Settings
+
+NOW = datetime(2026, 11, 23, 6, 0, 10, tzinfo=UTC)
+"""A Monday, 11:30:10 in Asia/Kolkata."""
+SETTINGS = Settings(job_image="vendorsync-syncjob:test")
+
+
+class FakeOptions(Options):
+    region: int | None = None
+
+
+POLICIES = {
+    "fake": VendorPolicy(
+        adapter="fake",
+        title="Fake Cloud",
+        streams=("plants", "alerts"),
+        endpoints=("https://api.fake.example", "https://eu.fake.example"),
+        secret_keys=(("user", "mail"), ("password",)),
+        identity_keys=("user",),
+        options=FakeOptions,
+        minimum_interval_minutes=5,
+        calls_per_run=3,
+        budgets=(Budget(calls=300, seconds=86_400, reserve=20),),
+    ),
+    "narrow": VendorPolicy(
+        adapter="narrow",
+        title="Narrow Cloud",
+        streams=("plants",),
+        endpoints=("https://api.narrow.example",),
+        secret_keys=(("token",),),
+        identity_keys=("token",),
+    ),
+}
+
+
+def policies(adapter: str) -> VendorPolicy:
+    if adapter not in POLICIES:
+        raise PolicyError(f"adapter {adapter!r} is not installed; known: fake, narrow")
+    return POLICIES[adapter]
+
+
+def vendor(name: str = "alpha", **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "adapter": "fake",
+        "credentialsSecretRef": {"name": f"{name}-login"},
+    } | fields
+
+
+def document(
+    name: str = "acme",
+    *,
+    namespace: str = "solar",
+    vendors: list[dict[str, Any]] | None = None,
+    organization: int = 3,
+    created: str = "2026-11-01T00:00:00Z",
+    status: dict[str, Any] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": f"uid-{namespace}-{name}",
+            "generation": 1,
+            "resourceVersion": "1",
+            "creationTimestamp": created,
+        },
+        "spec": {
+            "organization": {"id": organization, "name": "Acme"},
+            "vendors": [vendor()] if vendors is None else vendors,
+        }
+        | spec,
+        "status": status or {},
+    }
+
+
+def resource(name: str = "acme", **fields: Any) -> VendorSync:
+    return VendorSync.model_validate(document(name, **fields))
+
+
+def job_document(
+    name: str = "acme-alpha-plants-1",
+    *,
+    vendor: str = "alpha",
+    stream: str = "plants",
+    finished: str = "2026-11-23T06:00:05Z",
+    condition: str = "Complete",
+    annotations: dict[str, str] | None = None,
+    **fields: Any,
+) -> dict[str, Any]:
+    ended = {"type": condition, "status": "True", "lastTransitionTime": finished} | fields
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "solar",
+            "uid": f"uid-{name}",
+            "resourceVersion": "7",
+            "labels": {
+                run.MANAGED_BY_LABEL: run.MANAGED_BY,
+                run.RESOURCE_LABEL: "acme",
+                run.VENDOR_LABEL: vendor,
+                run.STREAM_LABEL: stream,
+            },
+            "annotations": annotations or {},
+            "ownerReferences": [
+                {
+                    "kind": "CronJob",
+                    "name": f"acme-{vendor}-{stream}",
+                    "uid": "c",
+                    "controller": True,
+                }
+            ],
+        },
+        "status": {
+            "startTime": "2026-11-23T06:00:00Z",
+            "conditions": [ended] if finished else [],
+        },
+    }
+
+
+def job(name: str = "acme-alpha-plants-1", **fields: Any) -> LiveJob:
+    return LiveJob.of(job_document(name, **fields))
+
+
+def report(result: str = "Succeeded", reason: str = "Synced", **fields: Any) -> str:
+    values: dict[str, Any] = {
+        "vendor": "alpha",
+        "stream": "plants",
+        "result": result,
+        "reason": reason,
+        "trigger": "Schedule",
+        "start_time": "2026-11-23T06:00:01Z",
+        "completion_time": "2026-11-23T06:00:04Z",
+    }
+    return run.RunReport.model_validate(values | fields).to_message()
+
+
+def pod(message: str | None, *, exit_code: int = 0, at: str = "2026-11-23T06:00:04Z") -> dict:
+    ended = {"exitCode": exit_code, "finishedAt": at, "reason": "Completed"}
+    if message is not None:
+        ended["message"] = message
+    return {"status": {"containerStatuses": [{"state": {"terminated": ended}}]}}

@@ -1,0 +1,147 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.controller.build import SETTINGS, policies, resource, vendor
+from vendorsync_api.reasons import ConditionReason
+from vendorsync_api.run import AllowedEndpoint
+from vendorsync_operator import accept, resolve
+
+PRIVATE = AllowedEndpoint(
+    adapter="fake", origin="https://fake.demo:8443", allow_private=True, ca_secret="demo-ca"
+)
+PUBLIC = AllowedEndpoint(adapter="fake", origin="https://proxy.example")
+
+
+def judge(declared, stream="plants", settings=SETTINGS):
+    assignment = next(
+        a for a in resolve.assignments(declared, settings.schedule) if a.stream == stream
+    )
+    return accept.judge(declared, assignment, settings=settings, policies=policies)
+
+
+def one(**fields):
+    return resource(vendors=[vendor(**fields)])
+
+
+ALL_DAY = [{"start": "00:00", "end": "12:00"}, {"start": "12:00", "end": "00:00"}]
+
+
+@pytest.mark.parametrize(
+    ("declared", "reason", "said"),
+    [
+        pytest.param(
+            one(adapter="sunny"),
+            ConditionReason.UNKNOWN_ADAPTER,
+            "adapter 'sunny' is not installed; known: fake, narrow",
+            id="unknown adapter",
+        ),
+        pytest.param(
+            one(options={"regoin": 1}),
+            ConditionReason.OPTIONS_INVALID,
+            "option 'regoin' of adapter fake",
+            id="unknown option",
+        ),
+        pytest.param(
+            one(baseURL="https://evil.example"),
+            ConditionReason.ENDPOINT_NOT_ALLOWED,
+            "baseURL https://evil.example is not an endpoint of fake; allowed: https://api.fake",
+            id="foreign endpoint",
+        ),
+        pytest.param(
+            resource(schedule={"timeZone": "Asia/Calcuta"}),
+            ConditionReason.UNKNOWN_TIME_ZONE,
+            "'Asia/Calcuta' is not in the IANA database",
+            id="unknown zone",
+        ),
+        pytest.param(
+            resource(schedule={"intervalMinutes": 45}),
+            ConditionReason.SPEC_INVALID,
+            "intervalMinutes 45 does not tile",
+            id="interval 45",
+        ),
+        pytest.param(
+            resource(schedule={"cron": "61 * * * *"}),
+            ConditionReason.SPEC_INVALID,
+            "minute '61'",
+            id="cron out of range",
+        ),
+        pytest.param(
+            resource(schedule={"restrictedWindows": ALL_DAY}),
+            ConditionReason.NEVER_RUNS,
+            "00:00-12:00; 12:00-00:00 cover every tick of 15m",
+            id="windows that cover the day",
+        ),
+        pytest.param(
+            resource(schedule={"cron": "* * * * *"}),
+            ConditionReason.BUDGET_EXCEEDED,
+            "start 1 minute apart; Fake Cloud needs 5 or more",
+            id="too often for the vendor",
+        ),
+        pytest.param(
+            resource(schedule={"restrictedWindows": [], "intervalMinutes": 12}),
+            ConditionReason.BUDGET_EXCEEDED,
+            "120 runs in 1 day of 3 calls each make 360 calls; Fake Cloud leaves 280",
+            id="more calls than the allowance",
+        ),
+    ],
+)
+def test_what_the_schema_cannot_refuse_is_refused_with_a_reason(declared, reason, said):
+    verdict = judge(declared)
+
+    assert isinstance(verdict, accept.Refusal)
+    assert verdict.reason is reason
+    assert said in verdict.message
+
+
+def test_a_stream_that_the_adapter_lacks_is_refused_and_the_others_are_served():
+    declared = resource(vendors=[vendor(adapter="narrow")], streams={"alerts": {}})
+
+    refused, served = judge(declared, "alerts"), judge(declared, "plants")
+
+    assert refused.reason is ConditionReason.STREAM_UNSUPPORTED
+    assert "does not provide the stream alerts; it provides plants" in refused.message
+    assert isinstance(served, accept.Accepted)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://eu.fake.example", "https://EU.fake.example", "https://eu.fake.example:443"]
+)
+def test_the_adapters_own_endpoints_are_allowed_in_any_spelling(url):
+    assert isinstance(judge(one(baseURL=url)), accept.Accepted)
+
+
+def test_an_address_that_the_administrator_allowed_brings_its_certificate_authority():
+    settings = replace(SETTINGS, allowed_endpoints=(PUBLIC, PRIVATE))
+
+    verdict = judge(one(baseURL="https://fake.demo:8443"), settings=settings)
+
+    assert verdict.ca_secret == "demo-ca"
+    assert verdict.endpoints == (PRIVATE, PUBLIC)
+
+
+def test_an_endpoint_allowed_for_one_adapter_is_not_allowed_for_another():
+    settings = replace(SETTINGS, allowed_endpoints=(PUBLIC,))
+
+    verdict = judge(one(adapter="narrow", baseURL=PUBLIC.origin), settings=settings)
+
+    assert verdict.reason is ConditionReason.ENDPOINT_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(("endpoint", "served"), [(PRIVATE, True), (PUBLIC, False)])
+def test_the_vendors_limits_hold_unless_the_address_is_a_private_stand_in(endpoint, served):
+    settings = replace(SETTINGS, allowed_endpoints=(PRIVATE, PUBLIC))
+    declared = resource(schedule={"cron": "* * * * *"}, vendors=[vendor(baseURL=endpoint.origin)])
+
+    assert isinstance(judge(declared, settings=settings), accept.Accepted) is served
+
+
+def test_an_allowance_per_hour_is_held_against_the_runs_of_an_hour():
+    budget = replace(policies("fake").budgets[0], calls=10, seconds=3600, reserve=0)
+    policy = replace(policies("fake"), budgets=(budget,))
+    declared = resource(schedule={"intervalMinutes": 15})
+    assignment = resolve.assignments(declared, SETTINGS.schedule)[0]
+
+    verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=lambda adapter: policy)
+
+    assert "4 runs in 1 hour of 3 calls each make 12 calls" in verdict.message

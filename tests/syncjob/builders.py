@@ -1,0 +1,150 @@
+"""Values that the job's tests start from; every argument has a plain default."""
+
+import base64
+import json
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+
+from vendorsync_api.run import RunSpec
+from vendorsync_job.models import Account, Page, Plant
+from vendorsync_job.store import schema
+from vendorsync_job.store.ciphers import Ciphers
+from vendorsync_job.store.connection import Database
+from vendorsync_job.store.plants import Place
+from vendorsync_job.store.runs import RunRow
+from vendorsync_job.store.stored_run import StoredRun
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+RUN_PASSWORD = "run:pass/word@1"
+
+
+def run_spec(**changes) -> RunSpec:
+    """A run of organization 3; keys of `changes` are fields of the RunSpec."""
+    return RunSpec.model_validate(
+        {
+            "resource": {"namespace": "solar", "name": "organization-a", "uid": "uid-a"},
+            "organization": {"id": 3, "name": "Organization A"},
+            "vendor": {"name": "solarman", "adapter": "solarman"},
+            "credentials": {"name": "organization-a-solarman"},
+            "database": {"name": "vendorsync-database", "keys": ["url"]},
+        }
+        | changes
+    )
+
+
+def plant(key: str | int = 1, **changes) -> Plant:
+    return Plant(
+        **{"vendor_plant_id": str(key), "name": f"Plant {key}", "capacity_kw": Decimal("5.5")}
+        | changes
+    )
+
+
+def plants(count: int, **changes) -> list[Plant]:
+    return [plant(number, **changes) for number in range(1, count + 1)]
+
+
+def page(*records: Plant, rejected=(), total=None, is_last=False) -> Page[Plant]:
+    return Page(tuple(records), tuple(rejected), total, is_last)
+
+
+def account(fingerprint: bytes = b"f" * 32, key: bytes = b"k" * 32) -> Account:
+    return Account(key=key, adapter="solarman", host="vendor.test", fingerprint=fingerprint)
+
+
+def ciphers(*ids: str, current: str = "k1") -> Ciphers:
+    return Ciphers({name: name.encode().ljust(32, b".") for name in ids or ("k1",)}, current)
+
+
+@dataclass(frozen=True)
+class App:
+    """A migrated database: URLs of both roles, and ways to look into it."""
+
+    owner_url: str
+    run_url: str
+
+    @contextmanager
+    def connect(self):
+        with psycopg.connect(self.owner_url, autocommit=True) as connection:
+            yield connection
+
+    def rows(self, query: str, *values) -> list[tuple]:
+        with self.connect() as connection:
+            return connection.execute(query, values).fetchall()
+
+    def value(self, query: str, *values):
+        return self.rows(query, *values)[0][0]
+
+    def do(self, *statements: str) -> None:
+        with self.connect() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def add_vendor(self, vendor_id: int = 1, organization_id: int = 3) -> None:
+        self.do(
+            f"INSERT INTO organizations (id, name) VALUES ({organization_id}, 'O')"
+            " ON CONFLICT DO NOTHING",
+            "INSERT INTO vendors (id, org_id, name, vendor_type)"
+            f" VALUES ({vendor_id}, {organization_id}, 'V', 'solarman')",
+        )
+
+    def database(self, organization_id: int | None = 3, **options) -> Database:
+        """Connect as the role of runs."""
+        return Database(self.run_url, organization_id=organization_id, **options)
+
+
+@contextmanager
+def stored_run(app: App, *, vendor_id=1, organization_id=3, owner=None, **options):
+    """A run that holds its lease, on a connection of its own."""
+    database = app.database(organization_id)
+    with database.transaction(read_only=True) as cursor:
+        table = schema.check_application(cursor, "public")
+    identity = uuid.uuid4()
+    row = RunRow(
+        id=identity,
+        vendor_id=vendor_id,
+        organization_id=organization_id,
+        stream="plants",
+        job="job",
+        trigger="Manual",
+        started_at=NOON,
+    )
+    stored = StoredRun(
+        database,
+        table,
+        Place("public", organization_id, vendor_id),
+        row,
+        owner=owner or str(identity),
+        writers=5,
+        **options,
+    )
+    try:
+        stored.begin()
+        yield stored
+    finally:
+        database.close()
+
+
+def write_mounts(root: Path, *, credentials: dict[str, str], database_url: str, ca: str = ""):
+    """Lay Secrets out as Kubernetes mounts them."""
+    secret = base64.b64encode(b"t" * 32).decode()
+    folders = {
+        "credentials": credentials,
+        "database": {"url": f"{database_url}\n"},
+        "token-keys": {"current": "k1\n", "k1": secret, "fingerprint": secret},
+        "ca": {"ca.crt": ca} if ca else {},
+    }
+    for folder, files in folders.items():
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (root / folder / name).write_text(text)
+
+
+def write_spec(path: Path, spec: RunSpec) -> Path:
+    path.write_text(json.dumps(spec.wire()))
+    return path

@@ -1,0 +1,112 @@
+"""What is made of an answer's bytes, status and headers."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from vendorsync_job.answers import UnreadableError, inflated, json_object, retry_after
+
+
+def read(body, *, encoding="", content_type="application/json", limit=1000):
+    return json_object([body], encoding=encoding, content_type=content_type, limit=limit)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", " GZIP "])
+def test_gzip_is_inflated(encoding):
+    assert read(gzip.compress(b'{"a": 1}'), encoding=encoding) == {"a": 1}
+
+
+@pytest.mark.parametrize("encoding", ["", "identity"])
+def test_plain_bytes_are_read_as_they_are(encoding):
+    assert read(b'{"a": 1}', encoding=encoding) == {"a": 1}
+
+
+@pytest.mark.fault("V9")
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b'{"a": NaN}', "not JSON"),
+        (b'{"a": 1e999}', "not JSON"),
+        (b'{"a": "\\ud800"}', "not JSON"),
+        (b'{"a": "\xff"}', "not JSON"),
+        (b'{"a": "\x00"}', "not JSON"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        ("{}".encode("utf-16"), "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "not an object"),
+        (b"null", "not an object"),
+        (b'"text"', "not an object"),
+        (b" \n<!DOCTYPE html>", "HTML page"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_what_is_no_json_object_is_refused(body, words):
+    with pytest.raises(UnreadableError, match=words):
+        read(body, limit=1_000_000)
+
+
+def test_a_page_that_calls_itself_html_is_named_as_such():
+    with pytest.raises(UnreadableError, match="HTML page"):
+        read(b"Sign in", content_type="Text/HTML; charset=UTF-8")
+
+
+def test_an_encoding_that_was_not_asked_for_is_named():
+    with pytest.raises(UnreadableError, match="encoding 'br'"):
+        read(b"{}", encoding="br")
+
+
+@pytest.mark.fault("V9")
+def test_the_limit_counts_inflated_bytes():
+    assert read(b"{" + b" " * 998 + b"}") == {}
+    with pytest.raises(UnreadableError, match="more than"):
+        read(gzip.compress(b"{" + b" " * 999 + b"}"), encoding="gzip")
+
+
+@pytest.mark.fault("V1")
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30", 30),
+        ("0", None),
+        ("-5", None),
+        ("1000000000", 3600),
+        ("9" * 5000, 3600),
+        ("soon", None),
+        ("", None),
+        ("１２", None),  # noqa: RUF001 - digits that are no ASCII
+        ("Mon, 02 Feb 2026 03:05:05 GMT", 60),
+        ("Mon, 02 Feb 2026 03:03:05 GMT", None),
+        ("Mon, 02 Feb 2199 03:03:05 GMT", 3600),
+        ("Mon, 99 Feb 2026 03:03:05 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_every_form_and_bounded(text, seconds):
+    headers = {"Retry-After": text, "Date": "Mon, 02 Feb 2026 03:04:05 GMT"}
+
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([b"plain"], "claims to be gzip"),
+        ([gzip.compress(b"{}")[:-4]], "cut short"),
+        ([gzip.compress(b"{}"), b"more"], "goes on after its end"),
+        ([], "cut short"),
+    ],
+)
+def test_a_gzip_stream_that_lies_is_refused(pieces, words):
+    with pytest.raises(UnreadableError, match=words):
+        list(inflated(pieces))
+
+
+def test_a_gzip_stream_is_read_in_any_pieces():
+    squeezed = gzip.compress(b"x" * 3_000_000)
+    single = [squeezed[place : place + 1] for place in range(len(squeezed))]
+
+    assert b"".join(inflated(single)) == b"".join(inflated([squeezed])) == b"x" * 3_000_000
+    assert max(map(len, inflated([squeezed]))) <= 1 << 20

@@ -1,0 +1,104 @@
+import base64
+
+import pytest
+
+from tests.syncjob.builders import run_spec, write_mounts
+from vendorsync_api.policy import load_policy
+from vendorsync_job.errors import SecretKeyMissingError, SecretMissingError
+from vendorsync_job.mounts import Mounts, secrets_of
+
+GOOD = {"appId": "id", "appSecret": "secret", "email": "a@example.test", "password": "pw\n"}
+POLICY = load_policy("solarman")
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_mounts(tmp_path, credentials=GOOD, database_url="postgresql://u:p@db/app")
+    return tmp_path
+
+
+def mounts(root):
+    return Mounts(root, run_spec())
+
+
+def test_one_newline_at_the_end_of_a_value_is_dropped(root):
+    assert mounts(root).credentials(POLICY)["password"] == "pw"
+    assert mounts(root).database_url() == "postgresql://u:p@db/app"
+
+
+def test_a_missing_secret_is_named_with_namespace_and_keys(tmp_path):
+    with pytest.raises(SecretMissingError) as caught:
+        mounts(tmp_path).credentials(POLICY)
+
+    assert str(caught.value) == (
+        "create Secret organization-a-solarman in namespace solar with the keys appId, appSecret,"
+        " email or username or mobile, password; it is missing or empty"
+    )
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_missing_or_empty_key_is_named(root, content):
+    path = root / "credentials" / "password"
+    path.unlink() if content is None else path.write_text(content)
+
+    with pytest.raises(SecretKeyMissingError, match="missing keys password;"):
+        mounts(root).credentials(POLICY)
+
+
+def test_the_database_secret_is_named_with_the_key_of_the_spec(root):
+    spec = run_spec(database={"name": "pg", "keys": ["dsn"]})
+
+    with pytest.raises(SecretKeyMissingError, match="Secret pg in namespace solar .* dsn"):
+        Mounts(root, spec).database_url()
+
+
+def test_folders_that_kubernetes_keeps_beside_the_files_are_no_keys(root):
+    (root / "credentials" / "..2026_03_02").mkdir()
+    (root / "credentials" / "..data").write_text("x")
+
+    assert set(mounts(root).credentials(POLICY)) == set(GOOD)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(bytes(range(32)), id="raw"),
+        pytest.param(base64.b64encode(bytes(range(32))) + b"\n", id="base64"),
+        pytest.param(base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"="), id="base64url"),
+    ],
+)
+def test_token_keys_may_be_raw_or_base64(root, key):
+    (root / "token-keys" / "k1").write_bytes(key)
+
+    assert mounts(root).token_keys().keys["k1"] == bytes(range(32))
+
+
+def test_the_key_that_current_names_must_be_there(root):
+    (root / "token-keys" / "current").write_text("k2")
+
+    with pytest.raises(SecretKeyMissingError, match="missing keys k2;"):
+        mounts(root).token_keys()
+
+
+def test_a_key_of_the_wrong_length_is_refused_by_name(root):
+    (root / "token-keys" / "k1").write_text("short")
+
+    with pytest.raises(SecretKeyMissingError, match="key k1 .* is not 32 bytes"):
+        mounts(root).token_keys()
+
+
+def test_a_value_that_is_no_text_is_named_and_not_shown(root):
+    (root / "credentials" / "password").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(SecretKeyMissingError, match="key password .* is not UTF-8 text"):
+        mounts(root).credentials(POLICY)
+
+
+@pytest.mark.fault("S2")
+def test_passwords_count_as_secrets_as_written_and_as_meant():
+    url = "postgresql://u:p%40ss%2Fword@db/app"
+
+    found = secrets_of(POLICY, GOOD | {"countryCode": "91"}, url)
+
+    assert {url, "p%40ss%2Fword", "p@ss/word", "secret"} <= set(found)
+    assert "91" not in found

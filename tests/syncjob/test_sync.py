@@ -1,0 +1,114 @@
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.syncjob.builders import page, plant, plants
+from vendorsync_job.errors import InterruptedRunError, ThrottledError
+from vendorsync_job.listing import Listing
+from vendorsync_job.models import Counts, Rejection
+from vendorsync_job.sync import Progress, sync
+
+
+class Sink:
+    """Takes chunks and calls every record new."""
+
+    def __init__(self):
+        self.chunks = []
+
+    def write(self, records, rejected):
+        self.chunks.append([record.name for record in records])
+        return Counts(created=len(records), rejected=len(rejected))
+
+
+class Patience:
+    """Asks the run to end at the n-th question."""
+
+    def __init__(self, questions=1_000_000):
+        self.left = questions
+
+    def check(self):
+        self.left -= 1
+        if self.left < 0:
+            raise InterruptedRunError("stop")
+
+    @contextmanager
+    def shield(self):
+        yield
+
+
+def run(pages, *, batch_size=3, stop=None):
+    sink, progress = Sink(), Progress()
+    listing = Listing(pages, key=lambda record: record.vendor_plant_id)
+    sync(listing, sink, progress, batch_size=batch_size, stop=stop or Patience())
+    return sink, progress, listing
+
+
+def test_pages_are_gathered_into_chunks_of_the_batch_size():
+    sink, progress, _ = run([page(*plants(7)[:4]), page(*plants(7)[4:])])
+
+    assert [len(chunk) for chunk in sink.chunks] == [3, 3, 1]
+    assert progress.complete
+
+
+def test_an_empty_account_writes_nothing_and_is_complete():
+    sink, progress, _ = run([page()])
+
+    assert sink.chunks == []
+    assert progress.complete
+
+
+@pytest.mark.fault("V6")
+def test_of_two_records_with_one_key_in_a_chunk_the_last_one_is_written():
+    sink, progress, _ = run([page(plant(1, name="old")), page(plant(1, name="new"))])
+
+    assert sink.chunks == [["new"]]
+    assert progress.counts == Counts(created=1, duplicate=1)
+
+
+@pytest.mark.fault("V3")
+def test_what_came_before_a_throttle_is_written_and_the_listing_is_incomplete():
+    def pages():
+        yield page(*plants(4))
+        raise ThrottledError("slow down")
+
+    sink, progress, _ = run(pages())
+
+    assert sum(map(len, sink.chunks)) == 4
+    assert not progress.complete
+    assert isinstance(progress.error, ThrottledError)
+
+
+@pytest.mark.fault("K1")
+def test_a_wish_to_stop_ends_the_run_between_two_chunks():
+    stop = Patience(questions=4)
+
+    with pytest.raises(InterruptedRunError):
+        run([page(plant(number)) for number in range(9)], batch_size=2, stop=stop)
+
+
+records = st.lists(
+    st.tuples(st.integers(1, 6), st.sampled_from(["a", "b"]), st.booleans()), max_size=8
+)
+
+
+@pytest.mark.fault("H4")
+@given(listed=st.lists(records, max_size=5), batch_size=st.integers(1, 9))
+def test_the_counts_add_up_to_what_the_vendor_listed(listed, batch_size):
+    pages = [
+        page(
+            *(plant(key, name=name) for key, name, good in part if good),
+            rejected=[Rejection(None, "bad", {}) for *_, good in part if not good],
+            # A page like an earlier one would be refused as repeated.
+            total=None,
+        )
+        for part in listed
+    ]
+    listing = Listing(pages, key=lambda record: record.vendor_plant_id)
+    listing._check = lambda _page: None  # repeated pages have a test of their own
+    progress = Progress()
+
+    sync(listing, Sink(), progress, batch_size=batch_size, stop=Patience())
+
+    assert progress.counts.total == sum(map(len, listed)) == listing.rows

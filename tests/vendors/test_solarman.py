@@ -1,0 +1,229 @@
+"""What is Solarman's own."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tests.vendors.clouds import CLOUDS
+from tests.vendors.recorded import RecordedClient, once_with
+from vendorsync_job.errors import (
+    CredentialsRejectedError,
+    QuotaExhaustedError,
+    ThrottledError,
+    TokenExpiredError,
+    VendorContractError,
+    VendorRefusedError,
+    VendorUnavailableError,
+)
+from vendorsync_job.vendors.solarman import SolarmanAdapter
+
+CREDENTIALS = CLOUDS["solarman"].credentials
+# SHA-256 of `Sim-Passw0rd!`, computed elsewhere.
+DIGEST = "cd438ee80577f99df4d3f2d68a1b8988af5f58490adf524cf670b3bb9f488301"
+GRANTED = {"success": True, "code": None, "access_token": "sim-token", "expires_in": "5183999"}
+ROW = {
+    "id": 900001,
+    "name": "Sim Roof Pune",
+    "locationLat": 18.52,
+    "locationLng": 73.85,
+    "locationAddress": "Plot 1, Pune",
+    "regionTimezone": "Asia/Kolkata",
+    "type": "COMMERCIAL_ROOF",
+    "installedCapacity": 98.4,
+    "startOperatingTime": 1700000000.0,
+    "networkStatus": "NORMAL",
+}
+
+
+def adapter(*answers, options=None, **credentials):
+    client = RecordedClient(*answers)
+    chosen = SolarmanAdapter.policy.check_options(options or {})
+    return SolarmanAdapter(client, {**CREDENTIALS, **credentials}, chosen), client
+
+
+def listed(**changes):
+    answer = {"success": True, "code": None, "total": 1, "stationList": [{**ROW, **changes}]}
+    made, _ = adapter(answer)
+    return next(iter(made.plants(once_with("sim-token"))))
+
+
+def test_the_login_sends_the_hash_of_the_password_and_one_identity():
+    made, client = adapter(GRANTED)
+
+    grant = made.authenticate()
+
+    (request,) = client.requests
+    assert (request.path, request.params["appId"]) == ("/account/v1.0/token", "sim-app")
+    assert request.json == {
+        "appSecret": "sim-app-secret",
+        "email": "sim@example.test",
+        "password": DIGEST,
+    }
+    assert request.once
+    assert not request.headers
+    assert (grant.token, grant.expires_in) == ("sim-token", 5183999.0)
+
+
+@pytest.mark.parametrize("lifetime", ["5183999", 5183999, 5183999.0], ids=repr)
+def test_the_lifetime_may_be_text_or_number(lifetime):
+    made, _ = adapter({**GRANTED, "expires_in": lifetime})
+
+    assert made.authenticate().expires_in == 5183999.0
+
+
+@pytest.mark.parametrize("lifetime", [None, "soon", True, {}])
+def test_a_lifetime_that_is_none_is_left_to_the_token(lifetime):
+    made, _ = adapter({**GRANTED, "expires_in": lifetime})
+
+    assert made.authenticate().expires_in is None
+
+
+def test_a_mobile_number_goes_with_its_country():
+    made, client = adapter(GRANTED, email="", mobile="98765", countryCode="91")
+
+    made.authenticate()
+
+    assert client.requests[0].json["mobile"] == "98765"
+    assert client.requests[0].json["countryCode"] == "91"
+    assert "email" not in client.requests[0].json
+
+
+def test_a_company_is_named_at_the_login():
+    made, client = adapter(GRANTED, options={"orgId": 700200})
+
+    made.authenticate()
+
+    assert client.requests[0].json["orgId"] == 700200
+
+
+def test_a_company_account_shows_its_plants_only_to_a_token_of_the_company(at):
+    vendor = at(CLOUDS["solarman"])
+    company = {
+        "appId": "sim-app-company",
+        "appSecret": "sim-app-secret-company",
+        "email": "sim-company@example.test",
+    }
+    found = {}
+    for options in ({}, {"orgId": 700200}):
+        vendor.store.token = None
+        pages = vendor.listing(options=options, **company)
+        found[len(options)] = sum(len(page.records) for page in pages)
+
+    assert found == {0: 0, 1: 3}
+
+
+def test_the_list_asks_with_a_lower_case_bearer_and_counts_pages_from_one():
+    made, client = adapter({"success": True, "total": 0, "stationList": []})
+
+    list(made.plants(once_with("sim-token")))
+
+    (request,) = client.requests
+    assert request.path == "/station/v1.0/list"
+    assert request.headers["Authorization"] == "bearer sim-token"
+    assert request.json == {"page": 1, "size": 100}
+
+
+def test_a_station_becomes_a_plant_in_our_units():
+    (plant,) = listed().records
+
+    assert plant.vendor_plant_id == "900001"
+    assert plant.capacity_kw == Decimal("98.400")
+    assert (plant.latitude, plant.longitude) == (Decimal("18.52"), Decimal("73.85"))
+    assert plant.commissioned_at.isoformat() == "2023-11-14T22:13:20+00:00"
+    assert (plant.status, plant.plant_type) == ("online", "COMMERCIAL_ROOF")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [("PARTIAL_OFFLINE", "partial"), ("ALL_OFFLINE", "offline"), ("NEW", None), (None, None)],
+)
+def test_a_network_status_becomes_one_of_ours_or_none(sent, status):
+    assert listed(networkStatus=sent).records[0].status == status
+
+
+@pytest.mark.parametrize("zone", ["PRC", "Asia/Kolkata"])
+def test_a_legacy_name_of_a_zone_is_a_zone(zone):
+    assert listed(regionTimezone=zone).records[0].time_zone == zone
+
+
+def test_an_id_as_text_is_the_same_plant():
+    assert listed(id="900001").records == listed(id=900001).records
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("3201001", VendorUnavailableError),
+        ("3501004", VendorUnavailableError),
+        ("2101002", ThrottledError),
+        ("2101010", QuotaExhaustedError),
+        ("2101017", TokenExpiredError),
+        ("2101019", TokenExpiredError),
+        (2101019, TokenExpiredError),
+        ("2101018", CredentialsRejectedError),
+        ("2101020", CredentialsRejectedError),
+        ("2101025", CredentialsRejectedError),
+        ("2101009", VendorRefusedError),
+        ("2101023", VendorRefusedError),
+        ("2101026", VendorRefusedError),
+        ("9999999", VendorRefusedError),
+    ],
+    ids=repr,
+)
+@pytest.mark.fault("V2")
+def test_each_code_has_its_meaning(code, error):
+    made, _ = adapter({"success": False, "code": code, "msg": "sim words"})
+
+    with pytest.raises(
+        error, match=rf"/station/v1\.0/list with code {code} \(sim words\)"
+    ) as caught:
+        list(made.plants(once_with("sim-token")))
+    assert type(caught.value) is error
+
+
+def test_a_refusal_of_the_login_names_the_reason_and_what_to_check():
+    answer = {
+        "code": "2101025",
+        "msg": 'auth failed:{"error":"invalid_grant"}',
+        "success": False,
+        "access_token": None,
+    }
+    made, _ = adapter(answer)
+
+    with pytest.raises(CredentialsRejectedError, match=r"invalid_grant.*check appSecret"):
+        made.authenticate()
+
+
+def test_a_lost_token_at_the_login_means_refused_credentials():
+    made, _ = adapter({"success": False, "code": "2101017", "msg": "auth token not found"})
+
+    with pytest.raises(CredentialsRejectedError):
+        made.authenticate()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"data": []},
+        {"success": True},
+        {"success": True, "total": 1, "stationList": {}},
+        {"success": True, "stations": []},
+    ],
+    ids=repr,
+)
+def test_an_answer_without_its_parts_breaks_the_contract(answer):
+    made, _ = adapter(answer)
+
+    with pytest.raises(VendorContractError, match="Solarman OpenAPI answered"):
+        list(made.plants(once_with("sim-token")))
+
+
+@pytest.mark.parametrize("token", [None, "", 5])
+def test_a_login_without_a_token_breaks_the_contract(token):
+    made, _ = adapter({**GRANTED, "access_token": token})
+
+    with pytest.raises(VendorContractError, match="without a token"):
+        made.authenticate()
