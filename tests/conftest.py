@@ -17,6 +17,7 @@ MARKED = pytest.StashKey[list]()
 
 def pytest_addoption(parser):
     parser.addoption("--rows", type=Path, help="record the rows that tests have shown in this file")
+    parser.addoption("--keep-cluster", action="store_true", help="leave the test cluster up")
 
 
 def pytest_configure(config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from datetime import UTC, datetime
@@ -90,7 +91,12 @@ def _run(settings: Settings) -> int:
     from vendorsync_operator import logs, main  # noqa: PLC0415
 
     logs.configure(settings.log_level)
-    asyncio.run(main.run(settings))
+    try:
+        asyncio.run(main.run(settings))
+    except Exception as error:
+        # To end and be restarted is the cure for a dead stream; a start costs a few requests.
+        logging.getLogger(__name__).critical("operator ended: %s", error, exc_info=True)
+        return ExitCode.INTERNAL
     return ExitCode.OK
 
 

@@ -66,21 +66,22 @@ class Recorder:
 
     def __init__(self, instance: str) -> None:
         self._instance = instance
-        self._recent: dict[str, deque[datetime]] = {}
+        self._recent: dict[tuple[str, str], deque[datetime]] = {}
 
     def event(
         self, metadata: Metadata, transition: Transition, now: datetime
     ) -> dict[str, Any] | None:
         """Return the Event to create, or None when there were enough."""
-        recent = self._recent.setdefault(metadata.uid, deque(maxlen=HOURLY_LIMIT))
+        key = metadata.namespace, metadata.name
+        recent = self._recent.setdefault(key, deque(maxlen=HOURLY_LIMIT))
         if len(recent) == HOURLY_LIMIT and (now - recent[0]).total_seconds() < 3600:
             return None
         recent.append(now)
         return _event(metadata, transition, now, self._instance)
 
-    def forget(self, uid: str) -> None:
+    def forget(self, key: tuple[str, str]) -> None:
         """Drop what is remembered of a resource that is gone."""
-        self._recent.pop(uid, None)
+        self._recent.pop(key, None)
 
 
 def _event(

@@ -22,11 +22,7 @@ def registry(resources: Sink) -> kopf.OperatorRegistry:
 
     @kopf.on.event(GROUP, VERSION, PLURAL, id="resource", registry=handlers)
     async def resource(event: kopf.RawEvent, **_: Any) -> None:
-        document: dict[str, Any] = dict(event["object"])
-        if event["type"] == "DELETED":
-            resources.gone(document)
-        else:
-            resources.found(document)
+        observe(resources, event["type"], dict(event["object"]))
 
     @kopf.on.login(id="login", registry=handlers, errors=kopf.ErrorsMode.PERMANENT)
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:
@@ -35,3 +31,11 @@ def registry(resources: Sink) -> kopf.OperatorRegistry:
         )
 
     return handlers
+
+
+def observe(resources: Sink, kind: str | None, document: dict[str, Any]) -> None:
+    """Take one event of kopf; its kind is None for an object of a list."""
+    if kind == "DELETED":
+        resources.gone(document)
+    else:
+        resources.found(document)

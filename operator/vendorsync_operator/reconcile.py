@@ -123,7 +123,7 @@ class Reconciler:
         """Make the cluster as the resource asks; return in how many seconds to look again."""
         live = self._cache.resources.get(key)
         if live is None or live.deleting:
-            self._forget(key, live)
+            self._forget(key)
             return None
         try:
             resource = VendorSync.model_validate(live.document)
@@ -143,11 +143,10 @@ class Reconciler:
             return min(delay or RETRY_SECONDS, RETRY_SECONDS)
         return delay
 
-    def _forget(self, key: Key, live: LiveResource | None) -> None:
+    def _forget(self, key: Key) -> None:
         self._written.pop(key, None)
         self._outcomes.pop(key, None)
-        if live is not None:
-            self._recorder.forget(live.uid)
+        self._recorder.forget(key)
 
     async def _refuse(self, live: LiveResource, error: ValidationError) -> float | None:
         """Say in the status that the resource cannot be read, and touch nothing else."""

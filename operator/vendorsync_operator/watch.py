@@ -119,10 +119,15 @@ class Follower:
         self.listed.set()
 
     async def _watch(self) -> None:
+        silent = True
         async for event in self._source.events(self._version):
+            silent = False
             self._heard()
             self._take(event["type"], event["object"])
             self._failures = 0
+        if silent:
+            # A server or proxy that hangs up at once must not be asked again in a tight loop.
+            raise StreamError("the stream ended without a word")
 
     def _take(self, kind: str, document: dict[str, Any]) -> None:
         if kind == "ERROR":

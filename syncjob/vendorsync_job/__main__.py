@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from vendorsync_job.deadline import Stop
 
@@ -23,9 +23,18 @@ if TYPE_CHECKING:
     from vendorsync_job.run import Setting
 
 
+class Parser(argparse.ArgumentParser):
+    """Ends with the exit code of configuration and usage, where argparse would take 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end the process."""
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{self.prog}: {message}\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="vendorsync_job", description="One sync of one vendor.")
+    top = Parser(prog="vendorsync_job", description="One sync of one vendor.")
     commands = top.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="list the vendor's plants and write what changed")
     check = commands.add_parser("check", help="log in and count the plants; writes nothing")
@@ -68,7 +77,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     commands: dict[str, Callable[[], int]] = {
         "run": lambda: _run(options, environ, stop),
         "check": lambda: _check(options, environ, stop),
-        "migrate": lambda: _migrate(options),
+        "migrate": lambda: _migrate(options, stop),
         "version": _version,
     }
     return commands[options.command]()
@@ -118,7 +127,9 @@ def _check(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) 
     return 0
 
 
-def _migrate(options: argparse.Namespace) -> int:
+def _migrate(options: argparse.Namespace, stop: Stop) -> int:
+    from contextlib import closing  # noqa: PLC0415
+
     from vendorsync_job.errors import SyncError  # noqa: PLC0415
     from vendorsync_job.settings import read_url  # noqa: PLC0415
     from vendorsync_job.store.connection import Database  # noqa: PLC0415
@@ -127,7 +138,8 @@ def _migrate(options: argparse.Namespace) -> int:
     try:
         run_url = read_url(options.run_url_file) if options.run_url_file else None
         database = Database(read_url(options.url_file), schema=options.schema)
-        done = migrate(database, run_url=run_url, policies=options.policies)
+        with closing(database), stop.armed():
+            done = migrate(database, run_url=run_url, policies=options.policies)
     except SyncError as error:
         return _fail(error, str)
     _print(done or [f"nothing to do: {database.where} is up to date"])

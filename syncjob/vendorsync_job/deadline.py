@@ -111,7 +111,9 @@ class Watchdog:
         cancel: Callable[[], None],
         emergency: Callable[[SyncError], None],
         clock: Callable[[], float] = time.monotonic,
+        kick: float = KICK,
     ) -> None:
+        self._kick = kick
         self._stop = stop
         self._seconds = seconds
         self._cancel = cancel
@@ -131,7 +133,7 @@ class Watchdog:
     def _watch(self) -> None:
         deadline = self._clock() + self._seconds
         while self._stop.error is None:
-            if self._over.wait(KICK):
+            if self._over.wait(self._kick):
                 return
             if self._clock() >= deadline:
                 self._stop.request(
@@ -143,7 +145,7 @@ class Watchdog:
         """Break off what may be broken off, then the statement in hand, then the process."""
         asked = self._clock()
         cancels = False
-        while not self._over.wait(KICK):
+        while not self._over.wait(self._kick):
             self._stop.kick()
             waited = self._clock() - asked
             if waited > CANCEL_AFTER and not cancels:

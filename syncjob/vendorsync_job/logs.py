@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FORMAT_VARIABLE = "VENDORSYNC_LOG_FORMAT"
 """`text` asks for the text format."""
 
+JOINERS = "\u200c\u200d"
+
 _CONTEXT: ContextVar[Mapping[str, Any]] = ContextVar("log context", default={})  # noqa: B039
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -92,9 +94,11 @@ class TextFormatter(logging.Formatter):
 
 
 def plain(text: str) -> str:
-    """Return text with control and format characters escaped."""
+    """Return text with control and format characters escaped, Indic joiners apart."""
     return "".join(
-        f"\\u{ord(letter):04x}" if unicodedata.category(letter) in {"Cc", "Cf", "Cs"} else letter
+        f"\\u{ord(letter):04x}"
+        if unicodedata.category(letter) in {"Cc", "Cf", "Cs"} and letter not in JOINERS
+        else letter
         for letter in text
     )
 

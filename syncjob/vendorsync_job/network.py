@@ -216,8 +216,9 @@ class GuardedBackend(httpcore.NetworkBackend):
             if is_permitted(address, allow_private=self._allow_private)
         ]
         if not permitted:
+            found = ", ".join(sorted(map(str, addresses))[:3])
             raise EndpointRefusedError(
-                f"{host} leads to {', '.join(map(str, addresses[:3]))}, which no vendor may have;"
+                f"{host} leads to {found}, which no vendor may have;"
                 " an administrator can set allowPrivate for a private or loopback address"
             )
         return permitted

@@ -86,13 +86,20 @@ class ReportFile:
         clean = report.model_copy(update={"message": self.redact(report.message)})
         raw = clean.to_message().encode()
         for path in self._paths:
-            # No rename: in a pod the file is a mount of its own, and a rename fails with EXDEV.
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
             try:
-                os.write(descriptor, raw)
-            finally:
-                os.close(descriptor)
+                _write(path, raw)
+            except OSError as error:
+                log.error("the report cannot be written: %s", error)  # noqa: TRY400
         return True
+
+
+def _write(path: Path, raw: bytes) -> None:
+    # No rename: in a pod the file is a mount of its own, and a rename fails with EXDEV.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        os.write(descriptor, raw)
+    finally:
+        os.close(descriptor)
 
 
 def sentence(written: RunReport) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import uuid
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -74,6 +76,7 @@ class Run:
         self.started = setting.now()
         self.deadline = setting.monotonic() + spec.deadline_seconds
         self.start = gate.start(spec.schedule, setting.job_name, setting.trigger, self.started)
+        self._context = copy_context()
         self._file = report.ReportFile(setting.reports, redact=self.redactor)
 
     @property
@@ -92,6 +95,7 @@ class Run:
             emergency=self._end_now,
         )
         with self._log_context(), watchdog:
+            self._context = copy_context()
             log.info("run started", extra={"trigger": self.trigger.value})
             written = self.report(self.guarded(self._steps))
             self._log_end(written)
@@ -148,8 +152,12 @@ class Run:
         """End the process with a report; what was not committed is rolled back by the server."""
         written = self.report(Outcome.of(error))
         if self._file.write(written):
-            self._log_end(written)
-            logging.shutdown()
+            # In a thread, since the run may hang with the lock of the logs in its hand.
+            last = threading.Thread(
+                target=self._context.run, args=(self._log_end, written), daemon=True
+            )
+            last.start()
+            last.join(1)
             os._exit(written.exit_code)
 
     def _log_context(self) -> AbstractContextManager[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from vendorsync_job.errors import SyncError
     from vendorsync_job.listing import Listing
     from vendorsync_job.models import Plant, Rejection
+
+
+log = logging.getLogger(__name__)
 
 
 class PlantSink(Protocol):
@@ -64,6 +68,7 @@ def sync(
         stop.check()
         with stop.shield():
             progress.counts = progress.counts + sink.write(list(plants.values()), rejected)
+        log.info("chunk of %s records done", len(plants) + len(rejected))
         plants.clear()
         rejected.clear()
 

@@ -67,7 +67,7 @@ def jwt_lifetime(text: str, now: datetime) -> float | None:
         expiry = jwt.decode(text, options={"verify_signature": False}).get("exp")
     except (jwt.InvalidTokenError, ValueError, RecursionError):
         return None
-    if isinstance(expiry, bool) or not isinstance(expiry, int | float):
+    if not isinstance(expiry, int | float):
         return None
     try:
         seconds = float(expiry)

@@ -144,4 +144,5 @@ def test_an_allowance_per_hour_is_held_against_the_runs_of_an_hour():
 
     verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=lambda adapter: policy)
 
+    assert isinstance(verdict, accept.Refusal)
     assert "4 runs in 1 hour of 3 calls each make 12 calls" in verdict.message

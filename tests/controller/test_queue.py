@@ -50,7 +50,7 @@ def test_a_failed_key_waits_twice_as_long_each_time_up_to_a_limit():
 
 
 def test_the_wait_of_a_failed_key_is_spread_over_half_of_it():
-    waiting = Schedule(random=lambda: 0.0)
+    waiting: Schedule[str] = Schedule(random=lambda: 0.0)
     waiting.add("a", 0)
     waiting.take(0)
 

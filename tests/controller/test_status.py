@@ -102,6 +102,7 @@ def test_a_failing_vendor_is_named_with_its_reason_and_the_other_keeps_its_succe
         "beta/plants: CredentialsRejected. Correct the credentials in the Secret."
     )
     assert found.vendors[0].result == "Succeeded"
+    assert found.display is not None
     assert found.display.vendors == "1/2"
 
 
@@ -179,6 +180,7 @@ def test_the_summary_adds_up_the_plants_of_active_vendors():
 
     summary = status.compute(BLANK, sight(declared, *outcomes), NOW).summary
 
+    assert summary is not None
     assert (summary.total_vendors, summary.successful) == (4, 1)
     assert (summary.failed, summary.skipped) == (1, 1)
     assert (summary.total_plants_synced, summary.total_plants_created) == (13, 2)
@@ -188,6 +190,7 @@ def test_the_summary_adds_up_the_plants_of_active_vendors():
 def test_columns_show_the_effective_values():
     display = status.compute(BLANK, sight(None, outcome()), NOW).display
 
+    assert display is not None
     assert (display.interval, display.window) == ("15m", "19:00-06:00")
     assert (display.vendors, display.last_sync_time) == ("1/1", "2026-11-23T06:00:05Z")
 

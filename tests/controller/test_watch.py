@@ -9,25 +9,26 @@ def thing(name, version="1"):
     return {"metadata": {"namespace": "n", "name": name, "resourceVersion": version}}
 
 
-class Finished(Exception):
+class ScriptEndedError(Exception):
     """The script is at its end."""
 
 
 class Script:
     """A source that plays pages and streams; an exception in either is raised."""
 
-    name, namespace = "things", None
+    name = "things"
+    namespace: str | None = None
 
     def __init__(self, pages, streams):
         self.pages, self.streams, self.asked = iter(pages), iter(streams), []
 
     async def page(self, next_page):
         self.asked.append(("page", next_page))
-        return _play(next(self.pages, Finished()))
+        return _play(next(self.pages, ScriptEndedError()))
 
     async def events(self, version):
         self.asked.append(("watch", version))
-        for event in _play(next(self.streams, Finished())):
+        for event in _play(next(self.streams, ScriptEndedError())):
             yield _play(event)
 
 
@@ -62,7 +63,7 @@ def follow(pages, streams, names=None):
         follower = Follower(
             script, names, heard=lambda: heard.append(1), sleep=sleep, random=lambda: 1.0
         )
-        with pytest.raises(Finished):
+        with pytest.raises(ScriptEndedError):
             await follower.follow()
         return follower
 
@@ -146,10 +147,18 @@ def test_a_stream_that_gave_something_resets_the_rests():
 
 
 def test_a_stream_that_the_server_ends_is_opened_again_without_a_rest():
-    _, script, rests, _, _ = follow([Page([], "5")], [[], []])
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "90"}}}
 
-    assert script.asked[1:] == [("watch", "5")] * 3
+    _, script, rests, _, _ = follow([Page([], "5")], [[bookmark], [bookmark]])
+
+    assert script.asked[1:] == [("watch", "5"), ("watch", "90"), ("watch", "90")]
     assert rests == []
+
+
+def test_a_server_that_hangs_up_at_once_is_not_asked_in_a_tight_loop():
+    _, _, rests, _, _ = follow([Page([], "5")], [[], [], []])
+
+    assert rests == [0.5, 1, 2]
 
 
 def test_an_error_event_other_than_gone_keeps_the_version():

@@ -224,7 +224,8 @@ def test_a_missing_secret_and_a_missing_key_are_named(solar, stack):
 
 @pytest.mark.requirement("C04")
 def test_the_printed_columns_show_what_is_asked_first(solar, stack):
-    solar.apply(solar.vendor(), solar.vendor("sungrow", "sim-west"))
+    noon_only = {"intervalMinutes": 720, "timeZone": "Asia/Kolkata"}
+    solar.apply(solar.vendor(), solar.vendor("sungrow", "sim-west"), schedule=noon_only)
     solar.run("solarman")
     solar.await_condition("Ready", "True", "Applied")
 
@@ -234,12 +235,12 @@ def test_the_printed_columns_show_what_is_asked_first(solar, stack):
     words = "NAME ORG INTERVAL WINDOW VENDORS READY SYNCED LAST·SYNC NEXT·SYNC PLANTS AGE"
     assert names == [word.replace("·", " ") for word in words.split()]
     cells = dict(zip(names, re.split(r"\s{2,}", row.strip()), strict=True))
-    assert cells["INTERVAL"] == "15m"
+    assert cells["INTERVAL"] == "12h"
     assert cells["WINDOW"] == "19:00-06:00"
     assert cells["VENDORS"] == "1/2"
     assert (cells["READY"], cells["SYNCED"], cells["PLANTS"]) == ("True", "Unknown", "250")
     next_sync = datetime.fromisoformat(cells["NEXT SYNC"])
-    assert timedelta(0) < next_sync - datetime.now(UTC) < timedelta(hours=12)
+    assert timedelta(0) < next_sync - datetime.now(UTC) < timedelta(hours=24)
 
 
 def test_a_sync_request_runs_everything_once(solar):

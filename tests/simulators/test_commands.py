@@ -23,7 +23,7 @@ def test_the_command_serves_until_sigterm(tmp_path):
     command = [sys.executable, "-m", "dev.simulators", "serve", "--certificates", str(tmp_path)]
     for name in ("solarman", "sungrow", "control"):
         command += [f"--{name}-port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
             serving = json.loads(process.stdout.readline())

@@ -69,7 +69,7 @@ def test_it_comes_back_at_the_same_address_after_a_crash(server):
 def test_a_lock_file_with_the_id_of_another_program_is_no_obstacle(server):
     server.stop()
     same_user = binaries.server_identity().process_options()
-    with subprocess.Popen(["sleep", "60"], **same_user) as other:  # noqa: S607
+    with subprocess.Popen(["sleep", "60"], **same_user) as other:
         (server.data / "postmaster.pid").write_text(f"{other.pid}\n")
         server.start()
         other.kill()
@@ -88,7 +88,7 @@ def test_the_command_serves_until_sigterm(server):
     secret.write_text("sim-new\n")
     command = [sys.executable, "-m", "dev.database", "serve", "--data", str(server.directory)]
     command += ["--port", str(server.port), "--password-file", str(secret), "--fast"]
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [*command, "--database", "sim_demo"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout

@@ -4,7 +4,7 @@ import base64
 import json
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,7 @@ from vendorsync_job.models import Account, Page, Plant
 from vendorsync_job.store import schema
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database
+from vendorsync_job.store.migrate import migrate
 from vendorsync_job.store.plants import Place
 from vendorsync_job.store.runs import RunRow
 from vendorsync_job.store.stored_run import StoredRun
@@ -39,10 +40,8 @@ def run_spec(**changes) -> RunSpec:
 
 
 def plant(key: str | int = 1, **changes) -> Plant:
-    return Plant(
-        **{"vendor_plant_id": str(key), "name": f"Plant {key}", "capacity_kw": Decimal("5.5")}
-        | changes
-    )
+    usual = Plant(str(key), f"Plant {key}", Decimal("5.5"))
+    return replace(usual, **changes)
 
 
 def plants(count: int, **changes) -> list[Plant]:
@@ -73,7 +72,7 @@ class App:
         with psycopg.connect(self.owner_url, autocommit=True) as connection:
             yield connection
 
-    def rows(self, query: str, *values) -> list[tuple]:
+    def rows(self, query, *values):
         with self.connect() as connection:
             return connection.execute(query, values).fetchall()
 
@@ -86,23 +85,48 @@ class App:
                 connection.execute(statement)
 
     def add_vendor(self, vendor_id: int = 1, organization_id: int = 3) -> None:
-        self.do(
-            f"INSERT INTO organizations (id, name) VALUES ({organization_id}, 'O')"
-            " ON CONFLICT DO NOTHING",
-            "INSERT INTO vendors (id, org_id, name, vendor_type)"
-            f" VALUES ({vendor_id}, {organization_id}, 'V', 'solarman')",
-        )
+        with self.connect() as connection:
+            connection.execute(
+                "INSERT INTO organizations (id, name) VALUES (%s, 'O') ON CONFLICT DO NOTHING",
+                [organization_id],
+            )
+            connection.execute(
+                "INSERT INTO vendors (id, org_id, name, vendor_type)"
+                " VALUES (%s, %s, 'V', 'solarman')",
+                [vendor_id, organization_id],
+            )
 
-    def database(self, organization_id: int | None = 3, **options) -> Database:
+    @contextmanager
+    def database(self, organization_id: int | None = 3, **options):
         """Connect as the role of runs."""
-        return Database(self.run_url, organization_id=organization_id, **options)
+        database = Database(self.run_url, organization_id=organization_id, **options)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    @contextmanager
+    def transaction(self, organization_id: int | None = 3, **options):
+        """Open one transaction as the role of runs."""
+        with (
+            self.database(organization_id) as database,
+            database.transaction(**options) as cursor,
+        ):
+            yield cursor
+
+    def migrate(self, *, schema: str = "public", **options) -> list[str]:
+        """Migrate as the owner."""
+        database = Database(self.owner_url, schema=schema)
+        try:
+            return migrate(database, **options)
+        finally:
+            database.close()
 
 
 @contextmanager
 def stored_run(app: App, *, vendor_id=1, organization_id=3, owner=None, **options):
     """A run that holds its lease, on a connection of its own."""
-    database = app.database(organization_id)
-    with database.transaction(read_only=True) as cursor:
+    with app.transaction(organization_id, read_only=True) as cursor:
         table = schema.check_application(cursor, "public")
     identity = uuid.uuid4()
     row = RunRow(
@@ -114,6 +138,7 @@ def stored_run(app: App, *, vendor_id=1, organization_id=3, owner=None, **option
         trigger="Manual",
         started_at=NOON,
     )
+    database = Database(app.run_url, organization_id=organization_id)
     stored = StoredRun(
         database,
         table,
@@ -126,6 +151,8 @@ def stored_run(app: App, *, vendor_id=1, organization_id=3, owner=None, **option
     try:
         stored.begin()
         yield stored
+        with database.transaction() as cursor:
+            stored.lease.free(cursor)
     finally:
         database.close()
 

@@ -11,8 +11,6 @@ import pytest
 
 from dev.database import postgres
 from tests.syncjob.builders import RUN_PASSWORD, App
-from vendorsync_job.store.connection import Database
-from vendorsync_job.store.migrate import migrate
 
 NUMBERS = itertools.count(1)
 
@@ -38,9 +36,7 @@ def _create(server, template: str) -> App:
 def template(server) -> str:
     server.create_database("migrated")
     urls = _urls(server, "migrated")
-    database = Database(urls.owner_url)
-    migrate(database, run_url=urls.run_url)
-    database.close()
+    urls.migrate(run_url=urls.run_url)
     return "migrated"
 
 

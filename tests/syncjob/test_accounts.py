@@ -57,12 +57,10 @@ def test_the_fingerprint_depends_on_its_key():
 
 
 def test_values_that_join_to_the_same_text_are_told_apart():
-    one = account(
-        SUNGROW, {"appKey": "ab", "userAccount": "c"}, SUNGROW.check_options({}), "h", b"k"
-    )
-    two = account(
-        SUNGROW, {"appKey": "a", "userAccount": "bc"}, SUNGROW.check_options({}), "h", b"k"
-    )
+    def named(**credentials):
+        return account(SUNGROW, credentials, SUNGROW.check_options({}), "h", b"k")
+
+    one, two = named(appKey="x", userAccount="y"), named(appKey="xuserAccounty")
 
     assert one.key != two.key
     assert one.fingerprint != two.fingerprint

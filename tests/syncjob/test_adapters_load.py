@@ -27,7 +27,7 @@ def test_only_the_adapter_asked_for_is_imported_and_no_library_with_it():
         " 'psycopg', 'kopf', 'kubernetes') if name in sys.modules])"
     )
 
-    done = subprocess.run(  # noqa: S603 - our own interpreter
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
 

@@ -1,10 +1,12 @@
+from typing import Any
+
 import pytest
 
 from tests.syncjob.builders import ciphers
 from vendorsync_job.store.ciphers import UnreadableError
 
 pytestmark = pytest.mark.fault("T9")
-ROW = {"account": b"account", "column": "token"}
+ROW: dict[str, Any] = {"account": b"account", "column": "token"}
 
 
 def test_what_was_encrypted_can_be_read():

@@ -175,6 +175,15 @@ def test_other_errors_in_mid_listing_are_raised(error):
         keys(listing(page(1, total=4), error))
 
 
+def test_pages_of_nothing_but_records_without_a_key_are_told_apart():
+    def nameless(number):
+        return page(total=4, rejected=(Rejection(None, "no id", {"number": number}),))
+
+    assert keys(listing(nameless(1), nameless(2), page(3, 4, total=4))) == ["3", "4"]
+    with pytest.raises(VendorContractError, match="repeats"):
+        keys(listing(nameless(1), nameless(1)))
+
+
 def test_rejected_records_are_counted_and_known_to_be_there():
     bad = (Rejection("2", "no name", {}), Rejection(None, "no id", {}))
     found = listing(page(1, total=3, rejected=bad))

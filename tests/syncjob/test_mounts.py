@@ -48,7 +48,7 @@ def test_a_missing_or_empty_key_is_named(root, content):
 def test_the_database_secret_is_named_with_the_key_of_the_spec(root):
     spec = run_spec(database={"name": "pg", "keys": ["dsn"]})
 
-    with pytest.raises(SecretKeyMissingError, match="Secret pg in namespace solar .* dsn"):
+    with pytest.raises(SecretKeyMissingError, match=r"Secret pg in namespace solar .* dsn"):
         Mounts(root, spec).database_url()
 
 
@@ -83,14 +83,14 @@ def test_the_key_that_current_names_must_be_there(root):
 def test_a_key_of_the_wrong_length_is_refused_by_name(root):
     (root / "token-keys" / "k1").write_text("short")
 
-    with pytest.raises(SecretKeyMissingError, match="key k1 .* is not 32 bytes"):
+    with pytest.raises(SecretKeyMissingError, match=r"key k1 .* is not 32 bytes"):
         mounts(root).token_keys()
 
 
 def test_a_value_that_is_no_text_is_named_and_not_shown(root):
     (root / "credentials" / "password").write_bytes(b"\xff\xfe")
 
-    with pytest.raises(SecretKeyMissingError, match="key password .* is not UTF-8 text"):
+    with pytest.raises(SecretKeyMissingError, match=r"key password .* is not UTF-8 text"):
         mounts(root).credentials(POLICY)
 
 

@@ -131,7 +131,7 @@ def test_an_endpoint_allowed_for_another_adapter_is_refused():
         "168.63.129.16", "100.100.100.200", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254",
         "fec0::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1",
         "64:ff9b::808:808", "64:ff9b:1::1", "2002:7f00:1::", "2001:0:1::1", "::7f00:1",
-        "2001:db8::1",
+        "2001:db8::1", "4000::1",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_refused(address):

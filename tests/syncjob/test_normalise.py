@@ -174,6 +174,7 @@ def test_a_local_time_is_read_on_the_plants_clock(value):
     found = normalise.local_time(value, KOLKATA, "at")
 
     assert found == datetime(2024, 4, 1, 4, 0, tzinfo=UTC)
+    assert found.tzinfo is UTC
 
 
 def test_a_day_alone_begins_at_the_plants_midnight():

@@ -115,6 +115,15 @@ def test_a_log_line_is_clean_in_message_arguments_fields_exception_and_stack(log
     assert "{'***': ['***', 5, None, '***']}" in written
 
 
+@pytest.mark.fault("S2")
+def test_the_stack_of_a_log_line_is_clean():
+    record = logging.makeLogRecord({"msg": "x", "stack_info": "call(sim-secret)"})
+
+    RedactingFilter(Redactor(["sim-secret"])).filter(record)
+
+    assert record.stack_info == "call(***)"
+
+
 def test_numbers_of_a_log_line_stay_numbers():
     assert Redactor(["sim-secret"]).clean({"total": 5, "share": 0.5, "done": True}) == {
         "total": 5,

@@ -45,7 +45,7 @@ def test_a_report_never_exceeds_its_limit(tmp_path):
     path = tmp_path / "log"
     path.touch()
 
-    ReportFile([path]).write(build(Outcome(RunReason.INTERNAL_ERROR, "पौधा\"\\\n" * 3000)))
+    ReportFile([path]).write(build(Outcome(RunReason.INTERNAL_ERROR, 'पौधा"\\\n' * 3000)))
 
     assert len(path.read_bytes()) <= REPORT_LIMIT
     assert RunReport.model_validate_json(path.read_text()).message.endswith("…")

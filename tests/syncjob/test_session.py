@@ -20,14 +20,15 @@ class Store:
 
     def __init__(self, token=None):
         self.token = token
-        self.refreshed = 0
+        self.looked = self.asked = 0
 
     def current(self):
+        self.looked += 1
         return self.token
 
     def refresh(self, stale, login):
+        self.asked += 1
         if self.token is None or (stale and stale.generation >= self.token.generation):
-            self.refreshed += 1
             self.token = replace(login(), generation=self.token.generation + 1 if self.token else 1)
         return self.token
 
@@ -80,13 +81,27 @@ def test_the_store_is_asked_once_for_many_calls():
     lent = session(store, vendor)
 
     assert {lent.call(vendor.ask) for _ in range(5)} == {"sim-1"}
-    assert store.refreshed == 1
+    assert (store.looked, store.asked) == (1, 1)
 
 
 def test_a_token_that_would_die_during_the_run_is_renewed_at_its_start():
     vendor = Vendor()
+    vendor.alive.add("stored")
 
-    assert session(Store(stored(seconds=1000)), vendor, needed=1500).call(vendor.ask) == "sim-1"
+    assert session(Store(stored(seconds=1000)), vendor, needed=1100).call(vendor.ask) == "sim-1"
+
+
+def test_a_token_in_use_is_kept_until_its_buffer_whatever_the_run_needs():
+    vendor = Vendor(lifetime=1000)
+    seconds = [0, 600, 850]
+    now = NOW
+    lent = session(Store(), vendor, clock=lambda: now, needed=700)
+    used = []
+    for passed in seconds:
+        now = NOW + timedelta(seconds=passed)
+        used.append(lent.call(vendor.ask))
+
+    assert used == ["sim-1", "sim-1", "sim-2"]
 
 
 @pytest.mark.fault("T4")
@@ -158,6 +173,22 @@ def test_a_refused_login_is_not_repeated():
     with pytest.raises(CredentialsRejectedError):
         lent.call(lambda token: token)
     assert len(calls) == 1
+
+
+@pytest.mark.fault("T2")
+def test_a_token_renewed_meanwhile_by_another_request_is_taken_from_memory():
+    vendor, store = Vendor(), Store()
+    lent = session(store, vendor)
+    lent.call(vendor.ask)
+    vendor.alive.clear()
+
+    def slow(token):
+        if token.value == "sim-1":
+            lent.call(vendor.ask)
+        return vendor.ask(token)
+
+    assert lent.call(slow) == "sim-2"
+    assert (vendor.logins, store.asked) == (2, 2)
 
 
 @pytest.mark.fault("T2")

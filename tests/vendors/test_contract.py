@@ -260,17 +260,12 @@ def test_a_capacity_that_is_gone_is_none_and_never_zero(vendor, kind):
 
 
 @pytest.mark.fault("V13")
-@pytest.mark.parametrize("kind", ["capacity_with_comma", "huge_number"])
-def test_a_capacity_that_is_no_number_is_rejected_with_key_and_reason(vendor, kind):
-    vendor.fault(kind)
-    try:
-        pages = list(vendor.listing())
-    except VendorContractError:
-        assert kind == "huge_number", "such a number cannot be parsed as JSON at all"
-        return
+def test_a_capacity_that_is_no_number_is_rejected_with_key_and_reason(vendor):
+    vendor.fault("capacity_with_comma")
 
-    rejected = [item for page in pages for item in page.rejected]
-    assert rejected
+    rejected = [item for page in vendor.listing() for item in page.rejected]
+
+    assert len(rejected) > PLANTS / 2, "whole numbers have no comma"
     assert all(item.key and "is not a number" in item.reason for item in rejected)
 
 
@@ -287,6 +282,7 @@ def test_a_nul_in_a_name_is_cleaned_away(vendor):
     "kind",
     [
         "nan",
+        "huge_number",
         "deep_json",
         "lone_surrogate",
         "truncated_json",

@@ -55,10 +55,10 @@ class SolarmanAdapter:
 
     def authenticate(self) -> Grant:
         """Log in once; the password travels as its SHA-256 in lower-case hex."""
-        identity = next(key for key in IDENTITIES if self._credentials.get(key))
+        identity = next((key for key in IDENTITIES if self._credentials.get(key)), IDENTITIES[0])
         body: dict[str, Any] = {
             "appSecret": self._credentials["appSecret"],
-            identity: self._credentials[identity],
+            identity: self._credentials.get(identity, ""),
             "password": sha256(self._credentials["password"].encode()).hexdigest(),
         }
         if identity == "mobile" and self._credentials.get("countryCode"):

@@ -1,0 +1,164 @@
+import pytest
+from ruamel.yaml import YAML
+
+from vendorsync_operator.__main__ import command
+
+GOOD = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: not-ours}
+---
+apiVersion: vendorsync.dev/v1alpha1
+kind: VendorSync
+metadata: {name: organization-a, namespace: solar}
+spec:
+  organization: {id: 3, name: Organization A}
+  schedule:
+    intervalMinutes: 15
+    restrictedWindows:
+    - {start: 19:00, end: 06:00}
+  vendors:
+  - name: solarman
+    adapter: solarman
+    credentialsSecretRef: {name: organization-a-solarman}
+  - name: off
+    adapter: sungrow
+    credentialsSecretRef: {name: organization-a-sungrow}
+"""
+
+
+@pytest.fixture
+def invoke(tmp_path, capsys):
+    def invoke(verb, text, *arguments):
+        path = tmp_path / "resource.yaml"
+        path.write_text(text)
+        code = command([verb, str(path), *arguments], env={})
+        return code, *capsys.readouterr()
+
+    return invoke
+
+
+def test_render_prints_a_cron_job_for_each_vendor(invoke):
+    code, out, err = invoke("render", GOOD)
+
+    documents = list(YAML(typ="safe", pure=True).load_all(out))
+    assert (code, err) == (0, "")
+    assert [d["metadata"]["name"] for d in documents] == [
+        "organization-a-off-plants",
+        "organization-a-solarman-plants",
+    ]
+    assert "ownerReferences" not in documents[0]["metadata"]
+
+
+def test_what_is_rendered_means_the_same_to_readers_of_older_yaml(invoke):
+    _, out, _ = invoke("render", GOOD)
+    older = YAML(typ="safe", pure=True)
+    older.version = (1, 1)
+
+    assert list(older.load_all(out)) == list(YAML(typ="safe", pure=True).load_all(out))
+    assert "&" not in out.replace("&&", "")
+
+
+@pytest.mark.requirement("R16")
+def test_preview_prints_the_next_runs_in_the_zone_and_in_utc(invoke):
+    code, out, _ = invoke("preview", GOOD, "--at", "2026-11-22T18:40:00+05:30", "--count", "2")
+
+    rows = [line.split() for line in out.splitlines()[3:]]
+    assert code == 0
+    assert " ".join(rows[0][1:]) == (
+        "solarman plants Sun 2026-11-22 18:45 IST 2026-11-22 13:15Z 15m 19:00-06:00 Asia/Kolkata"
+    )
+    assert rows[1][4:6] == ["2026-11-23", "06:00"]
+
+
+def test_preview_says_what_is_suspended(invoke):
+    text = GOOD.replace("spec:\n", "spec:\n  suspend: true\n")
+
+    _, out, _ = invoke("preview", text)
+
+    assert out.count("suspended") == 2
+
+
+def test_preview_starts_at_the_present_without_a_moment(invoke):
+    assert invoke("preview", GOOD)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        pytest.param(
+            "adapter: sungrow",
+            "adapter: growatt",
+            "adapter 'growatt' is not installed",
+            id="adapter",
+        ),
+        pytest.param(
+            "intervalMinutes: 15",
+            "timeZone: Asia/Calcuta",
+            "time zone 'Asia/Calcuta' is not in the IANA database",
+            id="zone",
+        ),
+        pytest.param("15\n", "45\n", "intervalMinutes 45 does not tile", id="interval"),
+        pytest.param(
+            "intervalMinutes: 15",
+            'intervalMinutes: 15\n    cron: "0 * * * *"',
+            "spec.schedule sets intervalMinutes and cron",
+            id="interval and cron",
+        ),
+        pytest.param("06:00", "19:00", "window starts and ends at 19:00", id="start is end"),
+        pytest.param(
+            "name: off", "name: solarman", "two entries with the name 'solarman'", id="same name"
+        ),
+        pytest.param("adapter: sungrow", "adaptor: sungrow", "adapter is missing", id="missing"),
+        pytest.param("id: 3", "id: none", "organization.id: 'none' does not fit", id="type"),
+        pytest.param("  vendors:", "  vendor: 1\n  vendors:", "spec.vendor is not a", id="unknown"),
+        pytest.param("15\n", "15: 1\n", "not YAML: ", id="syntax"),
+        pytest.param("kind: VendorSync", "kind: VendorSink", "no resource of kind", id="kind"),
+        pytest.param("v1alpha1", "v2", "apiVersion is 'vendorsync.dev/v2'", id="version"),
+        pytest.param("organization-a,", f"{'a' * 64},", "longer than 63", id="long name"),
+        pytest.param(
+            "intervalMinutes: 15",
+            'cron: "@every 15m"',
+            "cron '@every 15m' has 2 fields",
+            id="descriptor",
+        ),
+    ],
+)
+def test_bad_input_is_one_sentence_on_stderr_and_exit_64(invoke, old, new, said):
+    assert old in GOOD
+
+    code, out, err = invoke("render", GOOD.replace(old, new))
+
+    assert (code, out) == (64, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_is_not_there_is_named(capsys):
+    assert command(["preview", "/nowhere.yaml"], env={}) == 64
+    assert capsys.readouterr().err == (
+        "vendorsync_operator: /nowhere.yaml: No such file or directory\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["preview", "x", "--at", "tomorrow"],
+        ["preview", "x", "--at", "2026-11-22T10:00:00"],
+        ["preview", "x", "--count", "0"],
+        ["fly"],
+        [],
+    ],
+)
+def test_bad_arguments_end_with_64_and_one_line(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command(arguments, env={})
+
+    assert ended.value.code == 64
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_bad_setting_is_named_before_anything_is_read(capsys):
+    assert command(["run"], env={"CONCURRENCY_LIMIT": "none"}) == 64
+    assert "CONCURRENCY_LIMIT is 'none'" in capsys.readouterr().err

@@ -1,0 +1,412 @@
+import asyncio
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.controller.build import (
+    NOW,
+    SETTINGS,
+    document,
+    job_document,
+    pod,
+    policies,
+    report,
+    vendor,
+)
+from tests.controller.fakes import FakeCluster
+from vendorsync_operator.cache import Cache
+from vendorsync_operator.events import Recorder
+from vendorsync_operator.reconcile import Reconciler
+
+ACME = ("solar", "acme")
+CRON_JOB = ("solar", "acme-alpha-plants")
+
+
+class World:
+    """A cluster, a cache that sees it, and a reconciler whose time is set by the test."""
+
+    def __init__(self, settings=SETTINGS):
+        self.cluster = FakeCluster()
+        self.settings = settings
+        self.now, self.seconds = NOW, 0.0
+        self.restart()
+
+    def restart(self):
+        self.cache = Cache(lambda key: None)
+        self.reconciler = Reconciler(
+            self.cache,
+            self.cluster,
+            settings=self.settings,
+            policies=policies,
+            recorder=Recorder("operator-0"),
+            now=lambda: self.now,
+            clock=lambda: self.seconds,
+        )
+        for live in self.cluster.resources.values():
+            self.cache.resources.found(live)
+        for live in self.cluster.cron_jobs.values():
+            self.cache.cron_jobs.found(live)
+
+    def put(self, resource):
+        key = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        before = self.cluster.resources.get(key)
+        kept = {"status": before["status"]} if before else {}
+        stamped = self.cluster.stamp(resource | kept, resource["metadata"]["uid"])
+        self.cluster.resources[key] = stamped
+        self.cache.resources.found(stamped)
+        return self.reconcile(key)
+
+    def finish(self, name="job-1", *pods, **fields):
+        self.cluster.pods_of[name] = list(pods)
+        self.cache.jobs.found(job_document(name, **fields))
+
+    def reconcile(self, key=ACME, after=10.0):
+        self.seconds += after
+        self.cluster.writes.clear()
+        self.cluster.reads.clear()
+        return asyncio.run(self.reconciler.reconcile(key))
+
+    def status(self, key=ACME):
+        return self.cluster.resources[key]["status"]
+
+    def condition(self, kind="Ready", key=ACME):
+        found = next(c for c in self.status(key)["conditions"] if c["type"] == kind)
+        return found["status"], found["reason"]
+
+
+def edit(world, change, key=CRON_JOB):
+    live = json.loads(json.dumps(world.cluster.cron_jobs[key]))
+    change(live)
+    world.cluster.cron_jobs[key] = world.cluster.stamp(live, live["metadata"]["uid"])
+    world.cache.cron_jobs.found(world.cluster.cron_jobs[key])
+
+
+@pytest.mark.requirement("C01")
+@pytest.mark.requirement("C02")
+def test_a_new_resource_gets_a_cron_job_for_each_vendor_and_a_status():
+    world = World()
+
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+
+    assert world.cluster.writes == [
+        "apply acme-alpha-plants",
+        "apply acme-beta-plants",
+        "status acme",
+    ]
+    assert world.condition() == ("True", "Applied")
+
+
+def test_a_second_reconciliation_makes_no_write_and_no_read():
+    world = World()
+    world.put(document())
+
+    world.reconcile()
+
+    assert (world.cluster.writes, world.cluster.reads) == ([], [])
+
+
+def test_a_restart_with_nothing_changed_makes_no_write_and_no_read():
+    world = World()
+    world.put(document(run={"resources": {"requests": {"memory": "0.5Gi"}}}))
+    world.finish("job-1", pod(report(total=3, duration_seconds=2.0)))
+    world.reconcile()
+
+    world.restart()
+    world.finish("job-1", pod(report(total=3, duration_seconds=2.0)))
+    world.reconcile()
+
+    assert (world.cluster.writes, world.cluster.reads) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda live: live["spec"].update(schedule="0 0 * * *"), id="schedule"),
+        pytest.param(lambda live: live["spec"].update(suspend=True), id="suspend"),
+        pytest.param(lambda live: live["metadata"].pop("ownerReferences"), id="owner"),
+        pytest.param(lambda live: live["metadata"].pop("annotations"), id="hash"),
+    ],
+)
+def test_an_edit_of_a_cron_job_is_undone(change):
+    world = World()
+    world.put(document())
+    before = world.cluster.cron_jobs[CRON_JOB]
+    edit(world, change)
+
+    world.reconcile()
+
+    assert world.cluster.writes == ["apply acme-alpha-plants"]
+    assert world.cluster.cron_jobs[CRON_JOB]["spec"] == before["spec"]
+    assert world.cluster.cron_jobs[CRON_JOB]["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def test_a_cron_job_that_was_deleted_comes_back():
+    world = World()
+    world.put(document())
+    gone = world.cluster.cron_jobs.pop(CRON_JOB)
+    world.cache.cron_jobs.gone(gone)
+
+    world.reconcile()
+
+    assert CRON_JOB in world.cluster.cron_jobs
+
+
+def test_nothing_is_created_for_a_resource_that_is_gone_already():
+    world = World()
+    world.put(document())
+    world.cache.cron_jobs.gone(world.cluster.cron_jobs.pop(CRON_JOB))
+    del world.cluster.resources[ACME]
+
+    world.reconcile()
+
+    assert world.cluster.writes == []
+    assert world.cache.resources.get(ACME) is None
+
+
+def test_a_resource_that_is_being_deleted_is_left_alone():
+    world = World()
+    leaving = document()
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
+
+    world.put(leaving)
+
+    assert (world.cluster.writes, world.cluster.reads) == ([], [])
+
+
+def test_the_cron_job_of_a_removed_vendor_is_deleted():
+    world = World()
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+
+    world.put(document(vendors=[vendor("beta")]))
+
+    assert world.cluster.writes == ["delete acme-alpha-plants", "status acme"]
+
+
+def test_a_suspended_vendor_keeps_its_cron_job_suspended():
+    world = World()
+    world.put(document())
+
+    world.put(document(vendors=[vendor("alpha", suspend=True)]))
+
+    assert world.cluster.cron_jobs[CRON_JOB]["spec"]["suspend"] is True
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_cron_job_of_somebody_else_is_never_written(labelled):
+    world = World()
+    world.put(document())
+    edit(world, lambda live: live["metadata"]["ownerReferences"][0].update(uid="stranger"))
+    if not labelled:
+        world.cache.cron_jobs.drop(CRON_JOB, world.cluster.cron_jobs[CRON_JOB]["metadata"]["uid"])
+
+    delay = world.put(document(suspend=True))
+
+    assert world.cluster.writes == ["status acme"]
+    assert world.condition() == ("False", "NameConflict")
+    assert delay == 60
+
+
+@pytest.mark.requirement("R11")
+def test_a_refused_vendor_is_suspended_and_the_others_are_applied():
+    world = World()
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+
+    world.put(
+        document(vendors=[vendor("alpha", options={"nope": 1}), vendor("beta")], suspend=True)
+    )
+
+    assert world.cluster.writes == [
+        "suspend acme-alpha-plants",
+        "apply acme-beta-plants",
+        "status acme",
+    ]
+    assert world.condition() == ("False", "OptionsInvalid")
+    world.reconcile()
+    assert world.cluster.writes == []
+
+
+def test_a_refused_vendor_without_a_cron_job_gets_none():
+    world = World()
+
+    world.put(document(vendors=[vendor("alpha", adapter="sunny"), vendor("beta")]))
+
+    assert world.cluster.writes == ["apply acme-beta-plants", "status acme"]
+
+
+def test_a_vendor_that_is_accepted_again_runs_again():
+    world = World()
+    world.put(document())
+    world.put(document(vendors=[vendor("alpha", options={"nope": 1})]))
+
+    world.put(document())
+
+    assert world.cluster.cron_jobs[CRON_JOB]["spec"]["suspend"] is False
+    assert world.condition() == ("True", "Applied")
+
+
+def test_of_two_resources_of_one_organization_the_younger_rests():
+    world = World()
+    world.put(document("younger", created="2026-11-02T00:00:00Z"))
+    world.put(document())
+
+    world.reconcile(("solar", "younger"))
+
+    assert world.cluster.writes == ["suspend younger-alpha-plants", "status younger"]
+    assert world.condition(key=("solar", "younger")) == ("False", "DuplicateOrganization")
+    assert world.condition() == ("True", "Applied")
+
+
+def test_what_the_api_server_refuses_is_said_and_tried_again_later():
+    world = World()
+    world.cluster.refuse = {"acme-alpha-plants"}
+
+    delay = world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+
+    assert ("solar", "acme-beta-plants") in world.cluster.cron_jobs
+    assert world.condition() == ("False", "APIRefused")
+    assert delay == 60
+
+
+def test_a_spec_that_cannot_be_read_is_said_and_nothing_is_touched():
+    world = World()
+    world.put(document())
+    broken = document()
+    broken["spec"]["vendors"][0].pop("adapter")
+
+    world.put(broken)
+
+    assert world.cluster.writes == ["status acme"]
+    assert world.condition() == ("False", "SpecInvalid")
+    assert world.status()["vendors"]
+    world.reconcile()
+    assert world.cluster.writes == []
+
+
+@pytest.mark.requirement("C04")
+def test_a_finished_job_is_read_once_and_told_in_one_status_write():
+    world = World()
+    world.put(document())
+    world.finish("job-1", pod(report(total=3)))
+
+    world.reconcile()
+    assert (world.cluster.reads, world.cluster.writes) == (["pods job-1"], ["status acme"])
+
+    world.reconcile()
+    assert (world.cluster.reads, world.cluster.writes) == ([], [])
+    assert world.status()["vendors"][0]["total"] == 3
+
+
+def test_results_within_the_interval_share_a_write_and_are_read_once():
+    world = World()
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+    world.finish("job-1", pod(report()))
+    world.reconcile()
+    world.finish("job-2", pod(report()), vendor="beta")
+
+    delay = world.reconcile(after=0.5)
+    assert (world.cluster.writes, delay) == ([], 1.5)
+    world.reconcile(after=1.5)
+
+    assert (world.cluster.reads, world.cluster.writes) == ([], ["status acme"])
+
+
+def test_a_result_that_came_while_the_operator_was_down_is_told_after_its_return():
+    world = World()
+    world.put(document())
+    world.restart()
+    world.finish("job-1", pod(report("Failed", "SecretMissing", message="no x"), exit_code=64))
+
+    world.reconcile()
+
+    assert world.condition("Degraded") == ("True", "ActionRequired")
+
+
+def test_a_job_of_another_cron_job_with_our_labels_is_ignored():
+    world = World()
+    world.put(document())
+    forged = job_document("job-1")
+    forged["metadata"]["ownerReferences"][0]["name"] = "other"
+    world.cache.jobs.found(forged)
+
+    world.reconcile()
+
+    assert world.cluster.reads == []
+
+
+def test_failure_and_recovery_are_one_event_each():
+    world = World()
+    world.put(document())
+    for number, reason in enumerate(("SecretMissing", "SecretMissing", "Synced")):
+        result = "Succeeded" if reason == "Synced" else "Failed"
+        at = f"2026-11-23T06:0{number}:05Z"
+        world.finish(f"job-{number}", pod(report(result, reason)), finished=at)
+        world.reconcile()
+
+    assert [event["reason"] for event in world.cluster.events] == [
+        "Ready",
+        "SecretMissing",
+        "Recovered",
+    ]
+
+
+def test_the_next_time_is_written_again_only_when_it_is_overdue():
+    world = World()
+    delay = world.put(document())
+    assert delay == pytest.approx((15 * 60 - 10) + 60)
+
+    world.now += timedelta(minutes=15)
+    world.reconcile()
+    assert world.cluster.writes == []
+
+    world.now += timedelta(minutes=1)
+    world.reconcile()
+    assert world.cluster.writes == ["status acme"]
+    assert world.status()["nextScheduleTime"] == "2026-11-23T06:30:00Z"
+
+
+def requested(world):
+    return [write for write in world.cluster.writes if write.startswith("create")]
+
+
+def test_a_sync_request_makes_a_job_of_each_active_vendor_once():
+    world = World()
+    asking = document(
+        vendors=[vendor("alpha"), vendor("beta", suspend=True)], suspend=True, syncRequest="now"
+    )
+
+    world.put(asking)
+    assert len(requested(world)) == 1
+    assert world.status()["lastSyncRequest"] == "now"
+    world.reconcile()
+
+    assert world.cluster.writes == []
+
+
+def test_a_sync_request_is_done_only_when_all_its_jobs_exist():
+    world = World()
+    world.put(document())
+    world.put(document(syncRequest="now"))
+    name = next(iter(world.cluster.jobs))
+    again = World()
+    again.cluster.refuse = {name}
+
+    again.put(document(syncRequest="now"))
+    assert "lastSyncRequest" not in again.status()
+    assert again.condition() == ("False", "APIRefused")
+
+    again.cluster.refuse.clear()
+    again.reconcile()
+    assert again.status()["lastSyncRequest"] == "now"
+    assert again.condition() == ("True", "Applied")
+
+
+def test_the_whole_operator_can_be_switched_to_rest():
+    schedule = replace(SETTINGS.schedule, enabled=False)
+    world = World(replace(SETTINGS, schedule=schedule))
+
+    world.put(document())
+
+    assert world.cluster.cron_jobs[CRON_JOB]["spec"]["suspend"] is True
+    assert world.condition("Synced") == ("Unknown", "Suspended")

@@ -1,0 +1,128 @@
+"""The chart by the real Helm: values, rights, security, and the manifests made from it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dev import generate
+from dev.cluster import toolchain
+from dev.cluster.progress import Progress
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts" / "vendorsync"
+
+
+@pytest.fixture(scope="module")
+def helm():
+    binary = toolchain.ensure_binaries((toolchain.HELM,), Progress()) / "helm"
+
+    def run(*arguments):
+        return subprocess.run([binary, *arguments], check=False, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def render(helm):
+    def rendered(**values):
+        sets = [f"--set-json={key.replace('__', '.')}={json.dumps(v)}" for key, v in values.items()]
+        version = f"--kube-version={toolchain.kubernetes_version()}"
+        answer = helm("template", "vendorsync", CHART, "--namespace=vendorsync", version, *sets)
+        assert answer.returncode == 0, answer.stderr
+        return [document for document in yaml.safe_load_all(answer.stdout) if document]
+
+    return rendered
+
+
+def of_kind(documents, kind):
+    return [document for document in documents if document["kind"] == kind]
+
+
+def test_the_install_manifest_is_current():
+    text = (ROOT / "manifests" / "install.yaml").read_text()
+
+    assert text == generate.TARGETS["manifests/install.yaml"](), "run make generate"
+
+
+def test_the_chart_passes_helms_own_lint(helm):
+    answer = helm("lint", "--strict", CHART)
+
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_the_crd_can_be_left_out_and_kept(render):
+    assert of_kind(render(crds__enabled=False), "CustomResourceDefinition") == []
+    kept = of_kind(render(), "CustomResourceDefinition")[0]["metadata"]
+    assert kept["annotations"] == {"helm.sh/resource-policy": "keep"}
+    loose = of_kind(render(crds__keep=False), "CustomResourceDefinition")[0]["metadata"]
+    assert "annotations" not in loose
+
+
+def test_named_namespaces_give_roles_and_no_cluster_rights(render):
+    documents = render(watch__namespaces=["solar", "wind"])
+
+    assert of_kind(documents, "ClusterRole") == []
+    assert of_kind(documents, "ClusterRoleBinding") == []
+    roles = of_kind(documents, "Role")
+    assert [role["metadata"]["namespace"] for role in roles] == ["solar", "wind"]
+
+
+@pytest.mark.fault("S2")
+def test_the_rights_are_the_few_that_are_used(render):
+    rules = of_kind(render(), "ClusterRole")[0]["rules"]
+    granted = {
+        (resource, verb)
+        for rule in rules
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+    assert not {resource for resource, _ in granted} & {"secrets", "*"}
+    assert "*" not in {verb for _, verb in granted}
+    assert granted == {
+        *(("vendorsyncs", verb) for verb in ("get", "list", "watch")),
+        ("vendorsyncs/status", "patch"),
+        *(("cronjobs", v) for v in ("get", "list", "watch", "create", "patch", "delete")),
+        *(("jobs", verb) for verb in ("get", "list", "watch", "create")),
+        ("pods", "list"),
+        ("events", "create"),
+    }
+
+
+def test_every_pod_is_restricted(render):
+    documents = render()
+    pods = [d["spec"]["template"]["spec"] for d in documents if d["kind"] in ("Deployment", "Job")]
+
+    assert len(pods) == 2
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("images.pullPolicy", "sometimes"),
+        ("defaults.windowStart", "7pm"),
+        ("concurrencyLimit", 0),
+        ("batchSize", 1),
+        ("allowedEndpoints", [{"adapter": "solarman", "origin": "http://a.test"}]),
+        ("watch.namespace", ["solar"]),
+    ],
+)
+def test_a_bad_value_is_refused_by_name(helm, key, value):
+    answer = helm("template", "x", CHART, f"--set-json={key}={json.dumps(value)}")
+
+    assert answer.returncode != 0
+    assert re.search(key.rsplit(".", 1)[-1], answer.stderr)

@@ -1,0 +1,421 @@
+"""Whole runs as a process of their own: real PostgreSQL, real https, simulated vendors."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from dev.simulators import Accounts, Simulators, SolarmanAccount, SungrowAccount, simulators
+from tests.syncjob.builders import App, run_spec, write_mounts, write_spec
+
+pytestmark = pytest.mark.postgres
+
+LIST = "/station/v1.0/list"
+SOLARMAN = SolarmanAccount(
+    name="north",
+    app_id="sim-app-north",
+    app_secret="sim-app-secret-north",
+    email="north@example.test",
+    password="sim-password-north",
+    seed=9,
+    plants=250,
+)
+SUNGROW = SungrowAccount(
+    name="west",
+    appkey="sim-appkey-west",
+    access_key="sim-access-key-west-000000000000",
+    user_account="west@example.test",
+    user_password="sim-password-west",
+    user_id=300001,
+    seed=51,
+    plants=30,
+)
+CREDENTIALS = {
+    "solarman": {
+        "appId": SOLARMAN.app_id,
+        "appSecret": SOLARMAN.app_secret,
+        "email": SOLARMAN.email,
+        "password": SOLARMAN.password,
+    },
+    "sungrow": {
+        "appKey": SUNGROW.appkey,
+        "secretKey": SUNGROW.access_key,
+        "userAccount": SUNGROW.user_account,
+        "userPassword": SUNGROW.user_password,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def clouds():
+    with simulators(Accounts(solarman=(SOLARMAN,), sungrow=(SUNGROW,))) as running:
+        yield running
+
+
+@dataclass
+class Ended:
+    """What a finished process left behind."""
+
+    code: int
+    report: dict
+    output: str
+
+
+@dataclass
+class Job:
+    """The job's command line on mounts of its own."""
+
+    app: App
+    root: Path
+    clouds: Simulators
+
+    def lay_out(self, adapter="solarman", **changes):
+        origin = getattr(self.clouds, f"{adapter}_url")
+        self.spec = run_spec(
+            **{
+                "vendor": {"name": adapter, "adapter": adapter, "baseURL": origin},
+                "batchSize": 100,
+                "allowedEndpoints": [
+                    {
+                        "adapter": adapter,
+                        "origin": origin,
+                        "allowPrivate": True,
+                        "caSecret": "vendor-ca",
+                    }
+                ],
+            }
+            | changes
+        )
+        write_mounts(
+            self.root,
+            credentials=CREDENTIALS[adapter],
+            database_url=self.app.run_url,
+            ca=self.clouds.ca_file.read_text(),
+        )
+        return self
+
+    @property
+    def report_file(self) -> Path:
+        return self.root / "report.json"
+
+    def start(self, *arguments, **environment) -> subprocess.Popen[str]:
+        spec = write_spec(self.root / "spec.json", self.spec)
+        command = [sys.executable, "-m", "vendorsync_job", *(arguments or ("run",))]
+        command += ["--spec", str(spec), "--mounts", str(self.root)]
+        if not arguments or arguments[0] == "run":
+            command += ["--report", str(self.report_file)]
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **environment},
+        )
+
+    def finish(self, process: subprocess.Popen[str]) -> Ended:
+        output, _ = process.communicate(timeout=60)
+        report = json.loads(self.report_file.read_text()) if self.report_file.exists() else {}
+        self.report_file.unlink(missing_ok=True)
+        return Ended(process.returncode, report, output)
+
+    def run(self, *arguments, **environment) -> Ended:
+        return self.finish(self.start(*arguments, **environment))
+
+    def count(self):
+        return self.app.value("SELECT count(*) FROM plants")
+
+    def await_rows(self, wanted: int) -> None:
+        end = time.monotonic() + 30
+        while self.count() < wanted:
+            assert time.monotonic() < end, "the rows did not come"
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def job(app, tmp_path, clouds):
+    clouds.reset()
+    clouds.clear_calls()
+    return Job(app, tmp_path, clouds).lay_out()
+
+
+def every_row(schema: str, table: str) -> sql.Composed:
+    return sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table))
+
+
+def logins(clouds) -> int:
+    return len(clouds.calls(path="/account/v1.0/token"))
+
+
+@pytest.mark.requirement("R06")
+@pytest.mark.requirement("R07")
+@pytest.mark.requirement("R10")
+@pytest.mark.parametrize("adapter", ["solarman", "sungrow"])
+def test_a_run_brings_the_vendors_plants_into_the_table(job, clouds, adapter):
+    ended = job.lay_out(adapter).run()
+
+    account = {"solarman": "north", "sungrow": "west"}[adapter]
+    truth = {plant["id"]: plant["name"] for plant in clouds.truth(adapter, account)}
+    assert (ended.code, ended.report["reason"], ended.report["message"]) == (0, "Synced", "")
+    assert ended.report["created"] == ended.report["total"] == len(truth)
+    assert dict(job.app.rows("SELECT vendor_plant_id, name FROM plants")) == truth
+    assert job.app.value("SELECT last_synced_at IS NOT NULL FROM vendors")
+    assert job.app.rows("SELECT result, created, complete FROM vendorsync.runs") == [
+        ("Succeeded", len(truth), True)
+    ]
+
+
+@pytest.mark.requirement("R02")
+@pytest.mark.fault("D8")
+def test_a_second_run_uses_the_token_and_touches_no_row(job, clouds):
+    job.run()
+    seen = "SELECT ctid::text, xmin::text FROM plants ORDER BY id"
+    before = job.app.rows(seen)
+    writes = "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables ORDER BY 1"
+    job.app.do("SELECT pg_stat_force_next_flush()")
+    counted = dict(job.app.rows(writes))
+
+    ended = job.run()
+
+    assert ended.report["unchanged"] == 250
+    assert job.app.rows(seen) == before
+    assert logins(clouds) == 1
+    more = {name: n - counted[name] for name, n in job.app.rows(writes)}
+    assert more["plants"] == more["hashes"] == 0
+    assert sum(more.values()) <= 10
+
+
+@pytest.mark.requirement("R23")
+def test_the_logs_tell_start_end_counts_and_context(job):
+    ended = job.run(VENDORSYNC_JOB_NAME="by-hand")
+
+    lines = [json.loads(line) for line in ended.output.splitlines()]
+    assert lines[0]["message"] == "run started"
+    assert "250 created" in lines[-1]["message"]
+    assert lines[-1]["report"]["created"] == 250
+    assert all(
+        (line["source"], line["orgId"], line["run"]) == ("manual", 3, "by-hand") for line in lines
+    )
+
+
+@pytest.mark.fault("S2")
+def test_no_secret_is_in_logs_report_or_tables(job):
+    ended = job.run()
+    job.clouds.fault("error", vendor="solarman", code="2101017", path=LIST)
+    failed = job.run()
+
+    dump = "".join(
+        str(job.app.rows(every_row("vendorsync", table)))
+        for table in ("accounts", "blocks", "runs", "bindings", "quarantine")
+    )
+    shown = ended.output + failed.output + json.dumps([ended.report, failed.report]) + dump
+    for secret in (SOLARMAN.password, SOLARMAN.app_secret, job.app.run_url, "run:pass/word@1"):
+        assert secret not in shown
+
+
+@pytest.mark.fault("T6")
+@pytest.mark.requirement("R05")
+def test_a_wrong_password_is_tried_once_over_many_runs_and_again_after_a_change(job, clouds):
+    password = job.root / "credentials" / "password"
+    password.write_text("wrong")
+    ended = [job.run() for _ in range(3)]
+
+    assert {(each.code, each.report["reason"]) for each in ended} == {(77, "CredentialsRejected")}
+    assert len({each.report["message"] for each in ended}) == 1
+    assert logins(clouds) == 1
+
+    password.write_text(SOLARMAN.password)
+    assert job.run().code == 0
+    assert logins(clouds) == 2
+
+
+@pytest.mark.fault("T2")
+def test_runs_that_start_at_once_log_in_once_and_write_once(job, clouds):
+    started = [job.start() for _ in range(3)]
+    codes = sorted(process.wait(60) for process in started)
+
+    assert codes == [0, 0, 0]
+    assert logins(clouds) == 1
+    assert job.count() == 250
+    assert job.app.value("SELECT sum(created) FROM vendorsync.runs") == 250
+    for process in started:
+        process.stdout.close()
+
+
+@pytest.mark.fault("D7")
+def test_a_run_beside_another_is_skipped(job, clouds):
+    clouds.fault("latency", seconds=20, vendor="solarman", path=LIST, page=2)
+    first = job.start()
+    job.await_rows(100)
+
+    second = job.run()
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=20)
+
+    assert (second.code, second.report["reason"]) == (0, "AlreadyRunning")
+    assert second.report["result"] == "Skipped"
+
+
+@pytest.mark.fault("K1")
+def test_sigterm_leaves_whole_chunks_a_free_lease_and_a_report(job, clouds):
+    clouds.fault("latency", seconds=20, vendor="solarman", path=LIST, page=2)
+    process = job.start()
+    job.await_rows(100)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    ended = job.finish(process)
+
+    assert time.monotonic() - asked < 10
+    assert (ended.code, ended.report["reason"]) == (75, "Interrupted")
+    assert (ended.report["created"], ended.report["complete"], job.count()) == (100, False, 100)
+    assert job.app.value("SELECT last_synced_at FROM vendors") is None
+
+    clouds.set_faults()
+    again = job.run()
+    assert (again.report["created"], again.report["unchanged"]) == (150, 100)
+
+
+@pytest.mark.fault("D6")
+@pytest.mark.fault("K2")
+def test_after_a_kill_the_next_pod_of_the_job_goes_on(job, clouds):
+    clouds.fault("latency", seconds=20, vendor="solarman", path=LIST, page=2)
+    process = job.start(VENDORSYNC_JOB_NAME="job-1")
+    job.await_rows(100)
+    process.kill()
+    process.communicate(timeout=20)
+    clouds.set_faults()
+
+    assert job.run(VENDORSYNC_JOB_NAME="job-2").report["reason"] == "AlreadyRunning"
+    assert job.run(VENDORSYNC_JOB_NAME="job-1").report["created"] == 150
+
+
+@pytest.mark.fault("V11")
+def test_a_vendor_that_hangs_does_not_outlast_the_deadline(job, clouds):
+    clouds.fault("latency", seconds=30, vendor="solarman", path=LIST, page=2)
+    ended = job.lay_out(deadlineSeconds=3).run()
+
+    assert (ended.code, ended.report["reason"]) == (70, "DeadlineExceeded")
+    assert ended.report["durationSeconds"] < 10
+    assert job.app.value("SELECT until < now() FROM vendorsync.leases")
+
+
+@pytest.mark.fault("K2")
+def test_a_database_that_blocks_does_not_outlast_the_deadline(job):
+    with job.app.connect() as other, other.transaction():
+        other.execute("LOCK TABLE plants IN EXCLUSIVE MODE")
+        ended = job.lay_out(deadlineSeconds=2).run()
+
+    assert (ended.code, ended.report["reason"]) == (70, "DeadlineExceeded")
+    assert job.count() == 0
+
+
+@pytest.mark.fault("V3")
+def test_a_throttle_in_mid_listing_is_partial_and_keeps_what_was_read(job, clouds):
+    clouds.fault("too_many_requests", vendor="solarman", path=LIST, page=3, retry_after=600)
+    ended = job.run()
+
+    assert (ended.code, ended.report["result"]) == (0, "Partial")
+    assert ended.report["reason"] == "ListingIncomplete"
+    assert job.count() == 200
+    assert job.app.value("SELECT last_synced_at FROM vendors") is None
+
+    clouds.clear_calls()
+    resting = job.run()
+    assert (resting.code, resting.report["reason"]) == (69, "VendorThrottled")
+    assert clouds.calls() == []
+
+
+@pytest.mark.requirement("R33")
+def test_a_missing_secret_is_named(job):
+    for file in (job.root / "credentials").iterdir():
+        file.unlink()
+    ended = job.run()
+
+    assert (ended.code, ended.report["reason"]) == (64, "SecretMissing")
+    assert "Secret organization-a-solarman in namespace solar" in ended.report["message"]
+
+
+@pytest.mark.fault("K5")
+@pytest.mark.requirement("R33")
+def test_a_missing_key_is_named(job):
+    (job.root / "credentials" / "appSecret").unlink()
+    ended = job.run()
+
+    assert (ended.code, ended.report["reason"]) == (64, "SecretKeyMissing")
+    assert "appSecret" in ended.report["message"]
+
+
+@pytest.mark.fault("D1")
+def test_an_unreachable_database_is_transient_and_makes_no_vendor_call(job, clouds):
+    (job.root / "database" / "url").write_text("postgresql://u:hunter2@127.0.0.1:1/app")
+    ended = job.run()
+
+    assert (ended.code, ended.report["reason"]) == (69, "DatabaseUnavailable")
+    assert ended.report["message"] == (
+        "database 127.0.0.1:1/app cannot be reached: Connection refused"
+    )
+    assert "hunter2" not in ended.output
+    assert clouds.calls() == []
+
+
+@pytest.mark.requirement("R17")
+def test_a_scheduled_run_in_the_window_makes_no_vendor_call(job, clouds):
+    minutes = int(time.time()) // 60
+    schedule = {
+        "timeZone": "UTC",
+        "windows": [{"start": "00:00", "end": "23:59"}, {"start": "23:59", "end": "00:00"}],
+        "cronJob": "nightly",
+        "startingDeadlineSeconds": 225,
+        "activeDeadlineSeconds": 1320,
+    }
+    scheduled = job.lay_out(schedule=schedule).run(VENDORSYNC_JOB_NAME=f"nightly-{minutes}")
+    assert (scheduled.code, scheduled.report["reason"]) == (0, "RestrictedWindow")
+    assert clouds.calls() == []
+
+    by_hand = job.run(VENDORSYNC_JOB_NAME="nightly-by-hand")
+    assert (by_hand.report["reason"], by_hand.report["trigger"]) == ("Synced", "Manual")
+
+
+def test_a_dry_run_counts_and_writes_nothing(job):
+    ended = job.run("run", "--dry-run")
+
+    assert ended.report["created"] == 250
+    for table in (
+        ("public", "plants"),
+        ("public", "vendors"),
+        ("vendorsync", "runs"),
+        ("vendorsync", "leases"),
+        ("vendorsync", "accounts"),
+    ):
+        assert job.app.rows(every_row(*table)) == []
+
+
+def test_a_check_needs_no_database(job):
+    for file in (job.root / "database").iterdir():
+        file.unlink()
+    ended = job.run("check")
+
+    line = json.loads(ended.output.splitlines()[-1])
+    assert (ended.code, line["plants"], line["complete"]) == (0, 250, True)
+
+
+def test_a_spec_that_cannot_be_read_is_refused_and_reported(job):
+    job.lay_out()
+    report = job.root / "r"
+    done = subprocess.run(
+        [sys.executable, "-m", "vendorsync_job", "run", "--report", str(report)],
+        env={**os.environ, "VENDORSYNC_RUN": '{"vendor": 1}'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 64
+    assert json.loads(report.read_text())["reason"] == "ConfigurationInvalid"
+    assert "is no RunSpec" in done.stdout

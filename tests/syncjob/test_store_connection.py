@@ -1,0 +1,106 @@
+import psycopg
+import pytest
+
+from vendorsync_job.errors import (
+    ConfigurationError,
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    SchemaMismatchError,
+    SyncError,
+)
+from vendorsync_job.store.connection import Database, LockTimeoutError, Timeouts
+
+
+def connect(url):
+    database = Database(url, sleep=lambda _: None)
+    try:
+        return database.retrying(lambda cursor: cursor.execute("SELECT 1").fetchone())
+    finally:
+        database.close()
+
+
+@pytest.mark.fault("S2")
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:pass word@db/app", "nonsense", "postgresql:///app", ""]
+)
+def test_a_url_that_cannot_be_used_is_refused_and_not_shown(url):
+    with pytest.raises(ConfigurationError, match="write postgresql://user:password@host") as caught:
+        Database(url)
+    assert "pass word" not in str(caught.value)
+
+
+@pytest.mark.fault("D1")
+@pytest.mark.fault("S2")
+def test_an_unreachable_database_is_one_sentence_without_the_password():
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        connect("postgresql://u:hunter2@127.0.0.1:1/app")
+
+    assert str(caught.value) == ("database 127.0.0.1:1/app cannot be reached: Connection refused")
+
+
+@pytest.mark.postgres
+@pytest.mark.fault("S2")
+def test_a_wrong_password_is_a_refusal(app):
+    with pytest.raises(DatabaseRefusedError) as caught:
+        connect(app.run_url.replace("run%3Apass", "hunter2"))
+
+    assert "password authentication failed" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.postgres
+def test_a_database_that_does_not_exist_is_a_refusal(app):
+    with pytest.raises(DatabaseRefusedError, match="does not exist"):
+        connect(app.run_url + "_gone")
+
+
+@pytest.mark.postgres
+@pytest.mark.fault("S2")
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("SELECT * FROM public.nowhere", SchemaMismatchError),
+        ("SELECT nothing FROM public.plants", SchemaMismatchError),
+        ("CREATE TABLE public.x ()", DatabaseRefusedError),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", DatabaseUnavailableError),
+        ("SELECT 'hunter2'::int", SyncError),
+    ],
+)
+def test_errors_of_the_server_say_what_they_mean_and_show_no_values(app, statement, kind):
+    with pytest.raises(kind) as caught, app.transaction() as cursor:
+        cursor.execute(statement)
+
+    assert type(caught.value) is kind
+    assert "hunter2" not in str(caught.value)
+    assert not isinstance(caught.value, psycopg.Error)
+
+
+@pytest.mark.postgres
+def test_a_wait_for_a_lock_is_bounded(app):
+    with app.connect() as other, other.transaction():
+        other.execute("LOCK TABLE public.plants")
+        impatient = app.transaction(timeouts=Timeouts(lock=0.05))
+        with pytest.raises(LockTimeoutError), impatient as cursor:
+            cursor.execute("SELECT FROM public.plants")
+
+
+@pytest.mark.postgres
+@pytest.mark.fault("D4")
+def test_nothing_outlives_a_transaction(app):
+    with app.database() as database:
+        with database.transaction() as cursor:
+            backend = cursor.connection
+        rows = backend.execute(
+            "SELECT current_setting('statement_timeout'), current_setting('search_path'),"
+            " current_setting('vendorsync.organization_id'),"
+            " (SELECT count(*) FROM pg_prepared_statements),"
+            " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')"
+        ).fetchall()
+
+    assert rows == [("0", '"$user", public', "", 0, 0)]
+
+
+@pytest.mark.postgres
+def test_a_dry_run_cannot_write(app):
+    with pytest.raises(DatabaseUnavailableError), app.transaction(read_only=True) as cursor:
+        cursor.execute("INSERT INTO public.organizations (id, name) VALUES (3, 'O')")

@@ -1,0 +1,82 @@
+import pytest
+
+from tests.syncjob.builders import plants, stored_run
+from vendorsync_job.errors import AlreadyRunningError, LeaseLostError
+from vendorsync_job.store.lease import Lease
+
+pytestmark = [pytest.mark.postgres, pytest.mark.fault("D7")]
+
+EXPIRE = "UPDATE vendorsync.leases SET until = now() - interval '1 second'"
+
+
+@pytest.fixture(autouse=True)
+def vendor(app):
+    app.add_vendor()
+
+
+def test_of_two_runs_at_once_one_is_turned_away(app):
+    with stored_run(app), pytest.raises(AlreadyRunningError), stored_run(app):
+        pytest.fail("the second run must not begin")
+
+    assert app.value("SELECT count(*) FROM vendorsync.runs") == 1
+
+
+def test_the_lease_of_a_killed_run_expires(app):
+    with stored_run(app):
+        app.do(EXPIRE)
+        with stored_run(app) as second:
+            assert second.lease.epoch == 2
+
+
+def test_the_next_pod_of_a_job_need_not_wait(app):
+    with stored_run(app, owner="job-1"), stored_run(app, owner="job-1") as second:
+        assert second.lease.epoch == 2
+
+
+def test_a_run_that_slept_through_its_lease_writes_nothing(app):
+    with stored_run(app) as sleeper:
+        app.do(EXPIRE)
+        with stored_run(app), pytest.raises(LeaseLostError):
+            sleeper.plants.write(plants(3), [])
+
+    assert app.value("SELECT count(*) FROM plants") == 0
+
+
+def test_an_expired_lease_that_nobody_took_still_holds(app):
+    with stored_run(app) as run:
+        app.do(EXPIRE)
+        assert run.plants.write(plants(3), []).created == 3
+
+
+def test_a_held_lease_is_renewed_after_a_third_of_its_life(app):
+    now = 1000.0
+    lease = Lease(1, "plants", owner="me", lifetime=90, clock=lambda: now)
+    with app.transaction() as cursor:
+        lease.take(cursor)
+    until = "SELECT until FROM vendorsync.leases"
+    first = app.value(until)
+
+    with app.transaction() as cursor:
+        lease.hold(cursor)
+    assert app.value(until) == first
+    now += 31
+    with app.transaction() as cursor:
+        lease.hold(cursor)
+    assert app.value(until) > first
+
+
+def test_a_freed_lease_can_be_taken_at_once_and_only_by_its_holder_freed(app):
+    old, new = Lease(1, "plants", owner="old"), Lease(1, "plants", owner="new")
+    with app.transaction() as cursor:
+        old.take(cursor)
+        old.free(cursor)
+        new.take(cursor)
+        old.free(cursor)
+
+    assert app.value("SELECT owner FROM vendorsync.leases") == "new"
+
+
+def test_streams_and_vendors_have_leases_of_their_own(app):
+    with app.transaction() as cursor:
+        for vendor_id, stream in ((1, "plants"), (1, "alerts"), (2, "plants")):
+            Lease(vendor_id, stream, owner=f"{vendor_id}{stream}").take(cursor)
