@@ -83,12 +83,15 @@ def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncSta
 def refused(
     old: VendorSyncStatus, problem: Problem, generation: int, now: datetime
 ) -> VendorSyncStatus:
-    """Return the status of a resource that cannot be read: what was known, and not ready."""
+    """Return the status of a resource that cannot be read: its last runs, and not ready."""
     sight = Sight(generation, suspended=False, problems=(problem,))
+    entries = [entry.model_copy(update={"next_schedule_time": None}) for entry in old.vendors]
     return old.model_copy(
         update={
             "observed_generation": generation,
-            "conditions": _conditions(old, sight, list(old.vendors), now),
+            "conditions": _conditions(old, sight, entries, now),
+            "next_schedule_time": None,
+            "vendors": tuple(entries),
         }
     )
 
@@ -224,11 +227,12 @@ def _title(entry: VendorStatus) -> str:
 
 def _display(sight: Sight, entries: list[VendorStatus], active: list[VendorStatus]) -> Display:
     plants = [table for (_, stream), table in sight.timetables.items() if stream == "plants"]
-    summary = _summary(active)
+    synced = [entry for entry in active if entry.stream == "plants"]
+    good = sum(runs.standing(entry) is not None and not runs.failing(entry) for entry in synced)
     return Display(
         interval=_joined((table.interval_text for table in plants), 120),
         window=_joined((table.window_text for table in plants), 400),
-        vendors=f"{summary.successful}/{summary.total_vendors}",
+        vendors=f"{good}/{len(synced)}",
         last_sync_time=max(
             (entry.completion_time for entry in entries if entry.completion_time), default=None
         ),

@@ -146,3 +146,15 @@ def test_an_allowance_per_hour_is_held_against_the_runs_of_an_hour():
 
     assert isinstance(verdict, accept.Refusal)
     assert "4 runs in 1 hour of 3 calls each make 12 calls" in verdict.message
+
+
+def test_an_allowance_per_year_is_held_against_the_runs_of_all_its_days():
+    budget = replace(policies("fake").budgets[0], calls=50_000, seconds=365 * 86_400, reserve=0)
+    policy = replace(policies("fake"), budgets=(budget,))
+    declared = resource(schedule={"intervalMinutes": 15})
+    assignment = resolve.assignments(declared, SETTINGS.schedule)[0]
+
+    verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=lambda adapter: policy)
+
+    assert isinstance(verdict, accept.Refusal)
+    assert "18980 runs in 365 days of 3 calls each make 56940 calls" in verdict.message

@@ -275,9 +275,10 @@ def test_a_spec_that_cannot_be_read_is_said_and_nothing_is_touched():
     broken = document()
     broken["spec"]["vendors"][0].pop("adapter")
 
-    world.put(broken)
+    delay = world.put(broken)
 
     assert world.cluster.writes == ["status acme"]
+    assert delay is None
     assert world.condition() == ("False", "SpecInvalid")
     assert world.status()["vendors"]
     world.reconcile()

@@ -43,7 +43,7 @@ def test_the_operators_settings_stand_in_for_what_the_resource_leaves_out():
 def test_each_field_comes_from_the_nearest_schedule_that_has_it():
     declared = resource(
         schedule={"intervalMinutes": 30, "timeZone": "UTC", "restrictedWindows": []},
-        streams={"plants": {"schedule": {"timeZone": "Europe/Paris"}}},
+        streams={"plants": {"schedule": {"timeZone": "Europe/Paris", "intervalMinutes": 20}}},
         vendors=[vendor(streams={"plants": {"schedule": {"intervalMinutes": 60}}})],
     )
 

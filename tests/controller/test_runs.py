@@ -197,6 +197,13 @@ def test_hostile_text_and_numbers_are_bounded():
     VendorStatus.model_validate(entry.model_dump())
 
 
+def test_a_length_that_is_no_number_is_left_out():
+    message = report().replace('"durationSeconds":0.0', '"durationSeconds":NaN')
+    assert "NaN" in message
+
+    assert runs.advance(EMPTY, [ended(message)]).duration_seconds is None
+
+
 def test_a_reason_of_a_later_release_is_shown_and_asks_for_nobody():
     entry = runs.advance(EMPTY, [ended(report("Failed", "MoonPhaseWrong"), condition="Failed")])
 

@@ -113,13 +113,22 @@ def test_a_failure_that_passes_by_itself_degrades_nothing():
     assert conditions(found)["Degraded"] == ("False", "AsExpected")
 
 
-def test_a_skipped_run_changes_no_condition():
-    first = status.compute(BLANK, sight(None, outcome("Failed", "SecretMissing")), NOW)
+@pytest.mark.parametrize(
+    "before",
+    [outcome("Failed", "SecretMissing"), outcome()],
+    ids=["after a failure", "after a success"],
+)
+def test_a_skipped_run_changes_no_condition(before):
+    first = status.compute(BLANK, sight(None, before), NOW)
+    assert first.display is not None
     skip = outcome("Skipped", "RestrictedWindow", at="2026-11-23T14:00:00Z")
 
     found = status.compute(first, sight(None, skip), NOW + timedelta(hours=8))
 
     assert conditions(found) == conditions(first)
+    assert found.display == first.display.model_copy(
+        update={"last_sync_time": "2026-11-23T14:00:00Z"}
+    )
     assert message(found, "Degraded") == message(first, "Degraded")
 
 
@@ -221,6 +230,15 @@ def test_a_next_time_follows_an_edit_of_the_schedule_at_once():
     after = status.compute(before, sight(resource(schedule={"intervalMinutes": 60})), NOW)
 
     assert after.next_schedule_time == "2026-11-23T06:30:00Z"
+
+
+def test_a_time_that_just_passed_goes_with_the_schedule_that_it_came_from():
+    before = status.compute(BLANK, sight(), NOW)
+    edited = resource(schedule={"cron": "7 * * * *"})
+
+    after = status.compute(before, sight(edited), NOW.replace(minute=15))
+
+    assert after.next_schedule_time == "2026-11-23T06:37:00Z"
 
 
 def test_a_removed_vendor_leaves_the_status():

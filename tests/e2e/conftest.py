@@ -23,7 +23,8 @@ from dev.stack import backing, images, product
 from dev.stack.forward import forward
 from dev.stack.waiting import until
 
-ORGANIZATIONS = itertools.count(100)
+# New ones in each session, since a kept cluster still has the rows of the last one.
+ORGANIZATIONS = itertools.count(int(time.time()) * 100)
 CONTROL_TIMEOUT = 30
 
 
@@ -215,9 +216,3 @@ def solar(stack):
         check=True,
         capture_output=True,
     )  # fmt: skip
-
-
-@pytest.fixture
-def minute():
-    """Seconds since the epoch, to tell calls of this test from earlier ones."""
-    return time.time()

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import subprocess
 from urllib.parse import quote
 
@@ -30,7 +31,7 @@ def forms(secret):
 
 
 @pytest.mark.fault("S2")
-def test_planted_secrets_are_in_no_log_status_event_spec_or_row(solar, stack, tmp_path):
+def test_planted_secrets_are_in_no_log_status_event_spec_or_row(solar, stack):
     solar.apply(solar.vendor(), solar.vendor("sungrow", "sim-west"))
     solar.run("solarman")
     solar.run("sungrow")
@@ -61,7 +62,7 @@ def test_planted_secrets_are_in_no_log_status_event_spec_or_row(solar, stack, tm
         "operator's log": stack.kubectl(
             "logs", "-n", product.NAMESPACE, "deploy/vendorsync", "--tail=-1"
         ),
-        "dump": dump(stack, tmp_path),
+        "dump": dump(stack),
     }
     pods = stack.items("pods", solar.namespace)
     assert len(pods) >= 2
@@ -77,22 +78,24 @@ def test_planted_secrets_are_in_no_log_status_event_spec_or_row(solar, stack, tm
         if any(form in text for form in forms(secret))
     ]
     assert found == []
-    token = stack.query("select count(*) as n from vendorsync.accounts where token is not null")
-    assert token[0]["n"] >= 2
-    assert "eyJ" not in places["dump"], "a token stands in the database in plain text"
+    stored = [row["token"] for row in stack.query("select token from vendorsync.accounts")]
+    assert len([token for token in stored if token and token.startswith("v1:k1:")]) >= 2
+    for token in (r"eyJ[\w-]+\.", r"\d+_[0-9a-f]{32}"):
+        assert not [place for place, text in places.items() if re.search(token, text)]
 
 
-def dump(stack, tmp_path):
+def dump(stack):
     """Every table as text."""
     tables = stack.query(
-        "select format('%I.%I', schemaname, tablename) as name from pg_tables"
+        "select quote_ident(schemaname) || '.' || quote_ident(tablename) as name from pg_tables"
         " where schemaname in ('public', 'vendorsync')"
     )
     assert len(tables) >= 8
-    return json.dumps(
-        {t["name"]: stack.query(f"select * from {t['name']}") for t in tables},  # noqa: S608
-        default=str,
-    )
+    rows = [
+        stack.query(f"select t::text as row from {table['name']} as t")  # noqa: S608
+        for table in tables
+    ]
+    return "\n".join(row["row"] for found in rows for row in found)
 
 
 def test_the_operator_may_not_read_secrets(stack):

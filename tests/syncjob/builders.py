@@ -124,7 +124,9 @@ class App:
 
 
 @contextmanager
-def stored_run(app: App, *, vendor_id=1, organization_id=3, owner=None, **options):
+def stored_run(
+    app: App, *, vendor_id=1, organization_id=3, owner=None, connect=Database, **options
+):
     """A run that holds its lease, on a connection of its own."""
     with app.transaction(organization_id, read_only=True) as cursor:
         table = schema.check_application(cursor, "public")
@@ -138,7 +140,7 @@ def stored_run(app: App, *, vendor_id=1, organization_id=3, owner=None, **option
         trigger="Manual",
         started_at=NOON,
     )
-    database = Database(app.run_url, organization_id=organization_id)
+    database = connect(app.run_url, organization_id=organization_id)
     stored = StoredRun(
         database,
         table,

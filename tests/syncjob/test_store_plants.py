@@ -1,4 +1,4 @@
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.syncjob.builders import page, plant, plants, stored_run
-from vendorsync_job.errors import SchemaMismatchError
+from vendorsync_job.errors import DatabaseUnavailableError, SchemaMismatchError
 from vendorsync_job.listing import Listing
 from vendorsync_job.models import Counts, Rejection
+from vendorsync_job.store.connection import Database
 from vendorsync_job.sync import Progress, sync
 
 pytestmark = pytest.mark.postgres
@@ -245,6 +246,30 @@ def test_a_deadlock_with_the_application_is_tried_again(app):
 
     assert write(app, plants(3), sleep=lambda _: None) == Counts(created=3)
     assert app.rows("SELECT chunk, created FROM vendorsync.runs") == [(1, 3)]
+
+
+class LostAnswers(Database):
+    """Commits, and loses the answer to the first COMMIT of a chunk."""
+
+    left = 1
+
+    @contextmanager
+    def transaction(self, **options):
+        with super().transaction(**options) as cursor:
+            yield cursor
+            cursor.execute("SELECT count(*) FROM public.plants")
+            writes = cursor.fetchone() != (0,) and not options.get("read_only")
+        if writes and self.left:
+            self.left -= 1
+            raise DatabaseUnavailableError("the connection broke after the COMMIT")
+
+
+@pytest.mark.fault("D1")
+def test_a_commit_whose_answer_got_lost_is_not_counted_twice(app):
+    with stored_run(app, connect=LostAnswers, sleep=lambda _: None) as run:
+        assert run.plants.write(plants(3), []) == Counts(created=3)
+
+    assert app.rows("SELECT chunk, created, unchanged FROM vendorsync.runs") == [(1, 3, 0)]
 
 
 class Calm:
