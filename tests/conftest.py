@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROWS = tomllib.loads((Path(__file__).parent / "rows.toml").read_text())
+SOCKETS = ("simulators", "vendors", "test_http.py", "test_network.py")
+"""Folders and files whose tests open real sockets: not part of the fast loop."""
 RECORD = pytest.StashKey[dict]()
 MARKED = pytest.StashKey[list]()
 
@@ -26,6 +28,8 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     for item in items:
+        if set(SOCKETS) & set(item.path.parts):
+            item.add_marker("sockets")
         item.stash[MARKED] = [
             row
             for kind in ("requirement", "fault")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from vendorsync_api.reference import rules
 
 pytestmark = pytest.mark.e2e
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "apiVersion": "vendorsync.dev/v1alpha1",
     "kind": "VendorSync",
     "metadata": {"name": "organization-a", "namespace": "default"},
@@ -36,7 +37,7 @@ def changed(path, value):
     """GOOD with one field set, or removed when the value is None."""
     resource = copy.deepcopy(GOOD)
     *parents, last = path
-    node = resource
+    node: Any = resource
     for part in parents:
         node = node[part] if isinstance(part, int) else node.setdefault(part, {})
     if value is None:

@@ -1,5 +1,7 @@
 """Bad input: one clear sentence at the earliest place, and no row lost or changed."""
 
+from typing import Any
+
 import pytest
 
 from dev.stack import backing
@@ -11,7 +13,7 @@ CHECKSUM = (
     " where org_id = %s"
 )
 
-SPECS = {
+SPECS: dict[str, Any] = {
     "unknown adapter": (
         lambda v: ({**v, "name": "other", "adapter": "helios"}, {}),
         "UnknownAdapter",
@@ -59,7 +61,7 @@ def test_a_spec_that_cannot_be_served_says_so_in_ready(solar, case):
 
 
 # kind of fault and its options, or another change -> reason, exit code, words of the message.
-FAULTS = {
+FAULTS: dict[str, Any] = {
     "HTML": ({"kind": "login_page"}, "VendorContractBroken", 65, ("HTML", "baseURL")),
     "a page for ever": ({"kind": "repeated_page"}, "VendorContractBroken", 65, ("page", "repeats")),
     "1 GiB of gzip": ({"kind": "gzip_bomb"}, "VendorContractBroken", 65, ("MiB",)),

@@ -72,8 +72,11 @@ def test_a_deleted_resource_takes_its_objects_and_leaves_the_rows(solar, stack):
 
     stack.kubectl("delete", "vs", solar.name, "-n", solar.namespace, "--timeout=30s")
 
-    for kind in ("cronjobs", "jobs", "pods"):
-        until(lambda kind=kind: not stack.items(kind, solar.namespace), f"no {kind}", seconds=60)
+    until(
+        lambda: not stack.items("cronjobs,jobs,pods", solar.namespace),
+        "no CronJob, Job or pod",
+        seconds=60,
+    )
     assert len(rows) == 250
     assert solar.plants() == rows
 

@@ -89,7 +89,7 @@ def test_the_rights_are_the_few_that_are_used(render):
         *(("vendorsyncs", verb) for verb in ("get", "list", "watch")),
         ("vendorsyncs/status", "patch"),
         *(("cronjobs", v) for v in ("get", "list", "watch", "create", "patch", "delete")),
-        *(("jobs", verb) for verb in ("get", "list", "watch", "create")),
+        *(("jobs", verb) for verb in ("list", "watch", "create")),
         ("pods", "list"),
         ("events", "create"),
     }

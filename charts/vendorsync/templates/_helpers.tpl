@@ -45,7 +45,7 @@ seccompProfile: {type: RuntimeDefault}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create]
+  verbs: [list, watch, create]
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
