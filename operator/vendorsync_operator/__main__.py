@@ -35,7 +35,7 @@ def command(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.
             case "run":
                 return _run(settings)
             case "render":
-                _render(settings, parsed.file)
+                _render(settings, parsed.file, parsed.run)
             case _:
                 _preview(settings, parsed.file, parsed.at, parsed.count)
     except (SettingsError, files.FileError, _UsageError) as error:
@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="run the operator against the current cluster")
     rendering = commands.add_parser("render", help="print the CronJobs of the resources in a file")
     rendering.add_argument("file", help="YAML file, - for standard input")
+    rendering.add_argument(
+        "--run",
+        metavar="VENDOR",
+        help="print the contract of this vendor's plants run instead, for python -m vendorsync_job",
+    )
     previewing = commands.add_parser("preview", help="print the next runs of resources in a file")
     previewing.add_argument("file", help="YAML file, - for standard input")
     previewing.add_argument(
@@ -100,13 +105,34 @@ def _run(settings: Settings) -> int:
     return ExitCode.OK
 
 
-def _render(settings: Settings, path: str) -> None:
+def _render(settings: Settings, path: str, vendor: str | None) -> None:
+    served = _served(settings, path)
+    if vendor is not None:
+        sys.stdout.write(_contract(settings, served, path, vendor))
+        return
     documents = [
         render.cron_job(resource, accepted, settings)
-        for resource, served in _served(settings, path)
-        for accepted in served
+        for resource, accepted_ones in served
+        for accepted in accepted_ones
     ]
     sys.stdout.write(files.dump(documents))
+
+
+def _contract(
+    settings: Settings, served: list[tuple[VendorSync, list[Accepted]]], path: str, vendor: str
+) -> str:
+    """Return the RunSpec of the one plants run of that vendor as JSON for people."""
+    runs = {
+        accepted.assignment.key: render.run_spec(resource, accepted, settings)
+        for resource, accepted_ones in served
+        for accepted in accepted_ones
+    }
+    if len(served) > 1 or (vendor, "plants") not in runs:
+        names = ", ".join(sorted(name for name, stream in runs if stream == "plants"))
+        raise _UsageError(
+            f"{path} has no single resource with a vendor {vendor!r}; it has: {names}"
+        )
+    return runs[vendor, "plants"].model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"
 
 
 def _preview(settings: Settings, path: str, at: datetime | None, count: int) -> None:

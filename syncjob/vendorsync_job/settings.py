@@ -25,7 +25,8 @@ def load_spec(file: Path | None, environ: Mapping[str, str]) -> RunSpec:
             f"{where} is empty; the operator sets it in its Jobs, elsewhere use run --spec FILE"
         )
     try:
-        spec = RunSpec.model_validate_json(text)
+        # A later operator may say more than this job knows; a person's unknown key is a slip.
+        spec = RunSpec.model_validate_json(text, extra="ignore" if file is None else "forbid")
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(map(str, fault["loc"])) or "it"

@@ -1,6 +1,7 @@
 import pytest
 from ruamel.yaml import YAML
 
+from vendorsync_api.run import RunSpec
 from vendorsync_operator import files
 from vendorsync_operator.__main__ import command
 
@@ -49,6 +50,20 @@ def test_render_prints_a_cron_job_for_each_vendor(invoke):
         "organization-a-solarman-plants",
     ]
     assert "ownerReferences" not in documents[0]["metadata"]
+
+
+def test_render_prints_the_contract_of_one_run(invoke):
+    code, out, err = invoke("render", GOOD, "--run", "solarman")
+
+    spec = RunSpec.model_validate_json(out)
+    assert (code, err, spec.vendor.name) == (0, "", "solarman")
+
+
+def test_a_contract_of_a_vendor_that_is_not_there_names_those_that_are(invoke):
+    code, _, err = invoke("render", GOOD, "--run", "helios")
+
+    assert code == 64
+    assert "no single resource with a vendor 'helios'; it has: off, solarman" in err
 
 
 def test_words_that_older_readers_take_for_something_else_are_quoted(invoke):
