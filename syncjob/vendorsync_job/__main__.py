@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from vendorsync_api.run import RunReport
     from vendorsync_job.errors import SyncError
-    from vendorsync_job.run import Setting
+    from vendorsync_job.report import Outcome
+    from vendorsync_job.run import Inputs, Run, Setting
 
 
 class Parser(argparse.ArgumentParser):
@@ -98,10 +99,17 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) ->
     from vendorsync_job.run import Run  # noqa: PLC0415
 
     run = Run(spec, _setting(options, environ, stop, handler, reports))
-    written = run.execute()
+    written = run.execute(_plants)
     if people:
         _print(_preview(written))
     return written.exit_code
+
+
+def _plants(run: Run, inputs: Inputs) -> Outcome:
+    # Here, since a run that the gate turns away shall pay for neither psycopg nor httpx.
+    from vendorsync_job.stream import sync_plants  # noqa: PLC0415
+
+    return sync_plants(run, inputs)
 
 
 def _check(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) -> int:

@@ -14,7 +14,7 @@ import uuid
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from vendorsync_api.reasons import RunReason
 from vendorsync_job import gate, logs, report
@@ -31,13 +31,32 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from vendorsync_api.policy import VendorPolicy
     from vendorsync_api.reasons import Trigger
     from vendorsync_api.run import RunReport, RunSpec
     from vendorsync_job.deadline import Stop
+    from vendorsync_job.mounts import TokenKeys
 
 log = logging.getLogger(__name__)
 
 SOURCES = {"Schedule": "cron", "Manual": "manual", "Request": "request"}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the mounted Secrets and the adapter's policy bring."""
+
+    policy: VendorPolicy
+    credentials: dict[str, str]
+    database_url: str
+    token_keys: TokenKeys
+
+
+class Stream(Protocol):
+    """The part of a run that needs the database and the vendor."""
+
+    def __call__(self, run: Run, inputs: Inputs) -> Outcome:
+        """Do it; any error it raises becomes the run's reason."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +103,7 @@ class Run:
         """What started the run."""
         return self.start.trigger
 
-    def execute(self) -> RunReport:
+    def execute(self, stream: Stream) -> RunReport:
         """Do the run under a watchdog and return the report, which is written as the last act."""
         for handler in self.setting.handlers:
             handler.addFilter(RedactingFilter(self.redactor))
@@ -97,7 +116,7 @@ class Run:
         with self._log_context(), watchdog:
             self._context = copy_context()
             log.info("run started", extra={"trigger": self.trigger.value})
-            written = self.report(self.guarded(self._steps))
+            written = self.report(self.guarded(lambda: self._steps(stream)))
             self._log_end(written)
             self._file.write(written)
         return written
@@ -131,7 +150,7 @@ class Run:
             calls=self.calls(),
         )
 
-    def _steps(self) -> Outcome:
+    def _steps(self, stream: Stream) -> Outcome:
         mounts = Mounts(self.setting.mounts, self.spec)
         policy = policy_of(self.spec)
         credentials = mounts.credentials(policy)
@@ -140,10 +159,7 @@ class Run:
         self.redactor.add(*secrets_of(policy, {}, url))
         keys = mounts.token_keys()
         gate.check(self.spec.schedule, self.start, self.setting.now())
-        # A run that the gate turns away pays for neither psycopg nor httpx.
-        from vendorsync_job.stream import Inputs, sync_plants  # noqa: PLC0415
-
-        return sync_plants(self, Inputs(policy, credentials, url, keys))
+        return stream(self, Inputs(policy, credentials, url, keys))
 
     def _cancel_statement(self) -> None:
         self.cancel()

@@ -26,25 +26,13 @@ from vendorsync_job.sync import sync
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vendorsync_api.policy import VendorPolicy
     from vendorsync_job.access import VendorAccess
-    from vendorsync_job.mounts import TokenKeys
-    from vendorsync_job.run import Run
+    from vendorsync_job.run import Inputs, Run
     from vendorsync_job.store.connection import Cursor
     from vendorsync_job.store.schema import PlantTable
     from vendorsync_job.sync import PlantSink
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the mounted Secrets and the adapter's policy bring."""
-
-    policy: VendorPolicy
-    credentials: dict[str, str]
-    database_url: str
-    token_keys: TokenKeys
 
 
 @dataclass(frozen=True)
