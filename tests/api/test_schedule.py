@@ -195,7 +195,7 @@ def test_29_february_is_found_four_years_ahead():
     assert timetable.next_run(ist("2024-03-01T00:00")) == ist("2028-02-29T09:00")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     zone=st.sampled_from(ZONES),
     interval=st.sampled_from(INTERVALS),
