@@ -49,15 +49,21 @@ SPECS: dict[str, Any] = {
 
 @pytest.mark.requirement("R33")
 @pytest.mark.parametrize("case", SPECS)
-def test_a_spec_that_cannot_be_served_says_so_in_ready(solar, case):
+def test_a_spec_that_cannot_be_served_says_so_in_ready(solar, stack, case):
     change, reason, words = SPECS[case]
-    vendor, spec = change(solar.vendor())
+    good = solar.vendor()
+    solar.apply(good)
+    solar.run()
+    before = stack.query(CHECKSUM, solar.organization)
+    vendor, spec = change(good)
 
     solar.apply(vendor, **spec)
 
     ready = solar.await_condition("Ready", "False", reason)
     for word in words:
         assert word in ready["message"]
+    assert stack.query(CHECKSUM, solar.organization) == before
+    assert before[0]["rows"] == 250
 
 
 # kind of fault and its options, or another change -> reason, exit code, words of the message.
