@@ -31,6 +31,7 @@ fast: .venv/installed
 
 test: lint  ## everything CI runs, on a real cluster and a real PostgreSQL
 	@rm -f $(ROWS)
+	@$(BIN)/python -m dev.timed "test cluster" $(BIN)/python -m dev.cluster --name test up
 	@$(BIN)/python -m dev.timed "generated files" $(BIN)/python -m dev.generate --check
 	@$(BIN)/python -m dev.timed "tests" $(BIN)/pytest --rows $(ROWS) --cov --cov-report=term:skip-covered
 
