@@ -110,6 +110,16 @@ def test_every_pod_is_restricted(render):
             assert security["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_what_changes_the_migration_changes_its_name(render):
+    """A Job is immutable: an upgrade under the same name would be refused."""
+
+    def name(**values):
+        return of_kind(render(**values), "Job")[0]["metadata"]["name"]
+
+    assert name() == name(concurrencyLimit=9)
+    assert len({name(), name(migration__secretName="other"), name(images__syncjob__tag="2")}) == 3
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

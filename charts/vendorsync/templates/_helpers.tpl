@@ -20,6 +20,12 @@ app.kubernetes.io/component: operator
 {{- printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
 {{- end }}
 
+{{- /* A Job cannot be changed, so whatever goes into it goes into its name. */ -}}
+{{- define "vendorsync.migration" -}}
+{{- $inputs := dict "migration" .Values.migration "images" .Values.images | toJson | sha256sum | trunc 6 -}}
+{{- printf "%s-migrate-%s-%s" (include "vendorsync.name" .) (.Chart.AppVersion | replace "." "-") $inputs -}}
+{{- end }}
+
 {{- define "vendorsync.container-security" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
