@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ROWS := .cache/rows.json
 .DEFAULT_GOAL := help
-.PHONY: help check lint fast test demo demo-down try generate rows lock env clean
+.PHONY: help check lint fast test demo demo-down try generate rows lock env
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

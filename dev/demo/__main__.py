@@ -79,7 +79,10 @@ class Demo:
             *organizations.resources(),
         )
         cron_jobs = until(self.cron_jobs, "a CronJob for each vendor")
-        self.await_runs([self.start(name) for name in cron_jobs])
+        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        for name in cron_jobs:
+            self.start(name)
+        self.await_runs(set(cron_jobs), started)
         self.show()
 
     def say(self, text: str) -> None:
@@ -92,31 +95,36 @@ class Demo:
         names = [item["metadata"]["name"] for item in found["items"]]
         return names if len(names) >= 3 else []
 
-    def start(self, cron_job: str) -> str:
-        """Start a run by hand, as a person would; return the Job's name."""
+    def start(self, cron_job: str) -> None:
+        """Start a run by hand, as a person would."""
         job = f"{cron_job}-by-hand-{time.strftime('%H%M%S')}"
         self.say(f"$ kubectl create job {job} --from=cronjob/{cron_job} -n {NAMESPACE}")
         self.cluster.kubectl("create", "job", job, f"--from=cronjob/{cron_job}", "-n", NAMESPACE)
-        return job
 
-    def await_runs(self, jobs: list[str]) -> None:
-        """Wait until the status knows the result of each Job, saying each as it comes."""
+    def await_runs(self, cron_jobs: set[str], started: str) -> None:
+        """Wait until the status has a result of each vendor since then, saying each as it comes.
+
+        It need not be that of the run by hand: a tick of the schedule may come right after it.
+        """
         seen: set[str] = set()
 
         def all_reported() -> bool:
-            for vendor in self.vendor_statuses():
-                if vendor.get("job") in set(jobs) - seen and vendor.get("result"):
-                    seen.add(vendor["job"])
+            for cron_job, vendor in self.vendor_statuses():
+                ended = vendor.get("completionTime", "")
+                if cron_job in cron_jobs - seen and ended >= started:
+                    seen.add(cron_job)
                     self.say(f"{vendor['job']}: {vendor['result']} ({vendor['reason']})")
-            return seen == set(jobs)
+            return seen == cron_jobs
 
         until(all_reported, "a result of every run in the status", seconds=180, every=0.5)
 
-    def vendor_statuses(self) -> Iterable[dict[str, Any]]:
-        """Yield the status of every vendor of every resource."""
+    def vendor_statuses(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """Yield the CronJob's name and the status of every vendor of every resource."""
         found = json.loads(self.cluster.kubectl("get", "vs", "-n", NAMESPACE, "-o", "json"))
         for item in found["items"]:
-            yield from item.get("status", {}).get("vendors", ())
+            for vendor in item.get("status", {}).get("vendors", ()):
+                name = item["metadata"]["name"]
+                yield f"{name}-{vendor['name']}-{vendor['stream']}", vendor
 
     def show(self) -> None:
         """Print the tour."""

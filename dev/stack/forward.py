@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,20 +26,23 @@ def forward(cluster: Cluster, namespace: str, target: str, port: int) -> Iterato
         target,
         f":{port}",
     ]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         env={**os.environ, **cluster.environment()},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    try:
+    ) as process:
         assert process.stdout is not None  # noqa: S101 - asked for above
         line = process.stdout.readline()
         found = re.search(r"127\.0\.0\.1:(\d+)", line)
         if not found:
             raise ConnectionError(f"kubectl port-forward {target}: {line.strip()}")
-        yield int(found[1])
-    finally:
-        process.terminate()
-        process.communicate()
+        # kubectl says a line for each connection; unread, they would fill the pipe and block it.
+        reader = threading.Thread(target=process.stdout.read)
+        reader.start()
+        try:
+            yield int(found[1])
+        finally:
+            process.terminate()
+            reader.join()

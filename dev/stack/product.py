@@ -41,6 +41,13 @@ def migration_secret(cluster: Cluster) -> dict[str, Any]:
 def install(cluster: Cluster, more: Mapping[str, Any] | None = None) -> None:
     """Install or upgrade the chart and wait for the operator and the database's schema."""
     backing.apply(cluster, backing.namespace(NAMESPACE), migration_secret(cluster))
+    # A database whose pod was made anew is empty again: let Helm make the migration again, too. And
+    # a release that a killed run left half-way would refuse every later one.
+    for kind, selector in (
+        ("jobs", "app.kubernetes.io/component=migration"),
+        ("secrets", "owner=helm,name=vendorsync,status in (pending-install,pending-upgrade)"),
+    ):
+        cluster.kubectl("delete", kind, "-n", NAMESPACE, "-l", selector, "--ignore-not-found")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({**values(), **(more or {})}, file)
         file.flush()

@@ -20,10 +20,27 @@ from dev.trial.folder import TrialFolder, trial_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TABLES = (
+    "select table_name from information_schema.tables where table_schema not in"
+    " ('pg_catalog', 'information_schema')"
+)
 ROWS = "select vendor_plant_id, name, capacity_kw, address from plants order by 1 limit 5"
 
 
+class TrialError(Exception):
+    """The trial cannot run here; the text says what to do."""
+
+
 def main() -> int:
+    """Run the trial and return the exit code."""
+    try:
+        return trial()
+    except TrialError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 64
+
+
+def trial() -> int:
     """Migrate, check, run twice and show rows; return the exit code."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, simulators() as vendors, database() as url:
@@ -44,18 +61,33 @@ def main() -> int:
             if code:
                 return code
         show(url)
-    print(f"\nDone in {time.monotonic() - started:.1f} s; everything is removed again.")
+    print(f"\nDone in {time.monotonic() - started:.1f} s.")
     return 0
 
 
 @contextmanager
 def database() -> Iterator[str]:
-    """Lend the database of DATABASE_URL, or a new one."""
-    if url := os.environ.get("DATABASE_URL"):
-        yield url
+    """Lend a new server, or where none can be had the empty database of DATABASE_URL.
+
+    On Linux the variable is not looked at: it may well name somebody's real database.
+    """
+    if sys.platform == "linux":
+        with postgres() as server:
+            print(f"database: a new server of its own, {server.binaries}")
+            yield server.create_database("solar")
         return
-    with postgres() as server:
-        yield server.create_database("solar")
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        raise TrialError(
+            "PostgreSQL for this trial runs on Linux; set DATABASE_URL to an empty one"
+        )
+    with psycopg.connect(url) as connection:
+        found = connection.execute(TABLES).fetchall()
+    if found:
+        names = ", ".join(name for (name,) in found)
+        raise TrialError(f"the database of DATABASE_URL has tables ({names}); use an empty one")
+    print("database: the one of DATABASE_URL; what the trial makes stays there")
+    yield url
 
 
 def run(title: str, arguments: list[str], folder: TrialFolder) -> int:

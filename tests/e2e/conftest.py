@@ -74,9 +74,12 @@ def cluster(request):
     """An own cluster, removed at the end; a half-started one of a killed run is cleaned first."""
     cluster = choose(name="test")
     require_ours(cluster.context)
+    keep = request.config.getoption("keep_cluster")
+    if not keep:
+        cluster.down()
     cluster.up()
     yield cluster
-    if not request.config.getoption("keep_cluster"):
+    if not keep:
         cluster.down()
 
 

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 @pytest.fixture
 def second():
     cluster = choose(name="test-manifests")
+    cluster.down()
     cluster.up()
     yield cluster
     cluster.down()

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 PHYSICAL = "vendor_plant_id, xmin::text, ctid::text"
 WRITES = (
-    "select relname, n_tup_ins, n_tup_upd, n_tup_del, n_dead_tup from pg_stat_user_tables"
+    "select relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables"
     " where relname in ('plants', 'hashes') order by 1"
 )
 

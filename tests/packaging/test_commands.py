@@ -36,6 +36,20 @@ def test_the_trial_brings_rows_and_then_changes_nothing():
     assert done.stdout.count(" | ") == 15
 
 
+def test_render_and_preview_need_no_cluster():
+    sample = "manifests/samples/two-vendors.yaml"
+
+    rendered = run("vendorsync_operator", "render", sample)
+    previewed = run(
+        "vendorsync_operator", "preview", sample, "--at", "2026-02-02T18:50:00+05:30", "--count=2"
+    )
+
+    assert rendered.stdout.count("kind: CronJob") == 2
+    assert previewed.returncode == 0
+    assert len(previewed.stdout.splitlines()) == 5
+    assert "Tue 2026-02-03 06:" in previewed.stdout
+
+
 def test_a_demo_without_a_cluster_names_the_trial():
     done = run("dev.demo", "up", CLUSTER="other")
 
@@ -45,7 +59,10 @@ def test_a_demo_without_a_cluster_names_the_trial():
 
 
 def test_make_lists_its_targets():
-    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    outside = {k: v for k, v in os.environ.items() if k not in ("MAKELEVEL", "MAKEFLAGS")}
+    listed = subprocess.run(
+        ["make"], cwd=ROOT, env=outside, capture_output=True, text=True, check=True
+    ).stdout
 
     names = [line.split()[0] for line in listed.splitlines() if line]
     assert names[:4] == ["help", "check", "test", "demo"]
