@@ -1,9 +1,10 @@
 """Time, decided in one place: which minutes a vendor and stream may be synced.
 
 Pure functions and values; the operator renders CronJobs from them, the job's gate and the preview
-ask the same object. Clock changes follow robfig/cron v3.0.1, the library of the CronJob controller:
+ask the same object. Clock changes follow robfig/cron v3.0.1, the CronJob controller's library:
 a tick is a minute of the world whose wall clock in the zone matches, so a wall time that is skipped
-in spring does not fire and one that comes twice in autumn fires twice.
+in spring does not fire and one that comes twice in autumn fires twice. The one known difference is a
+clock that moves by half an hour (Australia/Lord_Howe), on whose two days robfig misses some ticks.
 """
 
 from __future__ import annotations
@@ -108,8 +109,9 @@ class Cron:
     days_of_month: frozenset[int]
     months: frozenset[int]
     days_of_week: frozenset[int]
-    either_day: bool
-    """Both day fields are restricted: a day matches when either of them does."""
+    any_day_of_month: bool
+    """A part of the field is a star without a step: then a day must match both day fields."""
+    any_day_of_week: bool
 
     @classmethod
     def parse(cls, text: str) -> Cron:
@@ -128,8 +130,14 @@ class Cron:
             days_of_month=_parse_field(text, day, "day of month", 1, 31),
             months=_parse_field(text, month, "month", 1, 12, MONTHS),
             days_of_week=_parse_field(text, weekday, "day of week", 0, 6, DAYS),
-            either_day=day[0] not in "*?" and weekday[0] not in "*?",
+            any_day_of_month=_has_star(day),
+            any_day_of_week=_has_star(weekday),
         )
+
+    @property
+    def either_day(self) -> bool:
+        """Whether both day fields are restricted: a day matches when either of them does."""
+        return not (self.any_day_of_month or self.any_day_of_week)
 
     def on_day(self, moment: datetime) -> bool:
         """Tell whether the local date of the moment is one of the expression's days."""
@@ -153,6 +161,12 @@ class Cron:
             else:
                 yield moment
                 moment += timedelta(minutes=1)
+
+
+def _has_star(field: str) -> bool:
+    """Tell what robfig/cron keeps as the star bit: a step over 1 takes it away."""
+    spans = (part.partition("/") for part in field.split(","))
+    return any(span in ("*", "?") and step in ("", "1") for span, _, step in spans)
 
 
 def _parse_field(
@@ -287,7 +301,7 @@ class Timetable:
         if self.cron is not None:
             _, _, day, month, weekday = base.text.split()
             # Naming weekdays beside a restricted day of month would turn "and" into "or".
-            if day[0] in "*?" and days != base.days_of_week:
+            if base.any_day_of_month and days != base.days_of_week:
                 weekday = _names(days)
             if hours == base.hours and minutes == base.minutes and weekday == base.text.split()[4]:
                 return base.text
@@ -354,17 +368,32 @@ class Timetable:
         return "; ".join(map(str, self.windows)) or "none"
 
 
-def hashed_offset(namespace: str, name: str, interval: int) -> int:
+def hashed_offset(
+    namespace: str, name: str, interval: int, windows: tuple[Window, ...] = ()
+) -> int:
     """Return a stable offset in minutes, less than the interval, for one resource.
 
     The minute and the hour come from different parts of the digest: taken from one number they
     would be tied, and only some of the slots would ever be used. The name counts, not the uid, so
-    a restored resource keeps its slot.
+    a restored resource keeps its slot. An offset whose every tick lies inside the windows is
+    replaced by one that has a tick outside, if there is any.
     """
     digest = hashlib.sha256(f"{namespace}/{name}".encode()).digest()
     minute = int.from_bytes(digest[:8]) % min(interval, 60)
     phase = int.from_bytes(digest[8:16]) % max(interval // 60, 1)
-    return phase * 60 + minute
+    offset = phase * 60 + minute
+    if _has_free_tick(offset, interval, windows):
+        return offset
+    free = [other for other in range(interval) if _has_free_tick(other, interval, windows)]
+    return free[int.from_bytes(digest[16:24]) % len(free)] if free else offset
+
+
+def _has_free_tick(offset: int, interval: int, windows: tuple[Window, ...]) -> bool:
+    return any(
+        not any(window.covers(day, minute) for window in windows)
+        for minute in range(offset, DAY, interval)
+        for day in range(7)
+    )
 
 
 def _weekday(moment: datetime) -> int:

@@ -157,6 +157,29 @@ def test_two_restricted_day_fields_match_when_either_does():
     assert [next(ticks).day for _ in range(4)] == [6, 13, 20, 27]
 
 
+@pytest.mark.parametrize(
+    ("expression", "either"),
+    [
+        ("0 0 13 * Fri", True),
+        ("0 0 */2 * Mon", True),
+        ("0 0 1,* * Mon", False),
+        ("0 0 */1 * Mon", False),
+        ("0 0 ? * Mon", False),
+        ("0 0 13 * *", False),
+        ("0 0 13 * */2", True),
+    ],
+)
+def test_a_star_with_a_step_restricts_as_robfig_cron_has_it(expression, either):
+    assert Cron.parse(expression).either_day is either
+
+
+def test_a_window_on_a_weekday_leaves_a_stepped_day_of_month_alone():
+    timetable = Timetable("UTC", cron="0 12 */2 * *", windows=(Window(0, DAY - 1, frozenset({0})),))
+
+    assert timetable.expression == "0 12 */2 * *"
+    assert not timetable.is_exact
+
+
 def test_a_window_never_turns_and_into_or():
     timetable = Timetable(
         "UTC", cron="0 12 13 * *", windows=(Window(11 * 60, 13 * 60, frozenset({5})),)
@@ -239,6 +262,15 @@ def test_a_hashed_offset_stays_inside_the_interval_and_keeps_the_count(interval,
     timetable = Timetable("Asia/Kolkata", interval=interval, offset=offset)
     assert timetable.ticks_per_day == DAY // interval
     assert timetable.is_exact
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_a_daily_offset_keeps_out_of_the_restricted_hours(name):
+    offset = hashed_offset("solar", name, 1440, (NIGHT,))
+
+    assert 6 * 60 <= offset < 19 * 60
+    timetable = Timetable("Asia/Kolkata", interval=1440, windows=(NIGHT,), offset=offset)
+    assert not timetable.never_runs
 
 
 def test_hashed_offsets_use_every_slot_of_two_hours():

@@ -31,6 +31,9 @@ CONTROL_TIMEOUT = 30
 class Stack:
     """The cluster with everything on it, and the truth behind its back: vendors and database."""
 
+    # Chunks of a page each, so that a run has several.
+    values = {"batchSize": 100}
+
     def __init__(self, cluster, database_port, control_port):
         self.cluster = cluster
         self.kubectl = cluster.kubectl
@@ -87,7 +90,7 @@ def cluster(request):
 def stack(cluster):
     images.load(cluster)
     backing.start(cluster)
-    product.install(cluster, {"batchSize": 100})
+    product.install(cluster, Stack.values)
     with (
         forward(cluster, backing.NAMESPACE, "service/database", 5432) as database,
         forward(cluster, backing.NAMESPACE, "service/vendors", 8080) as control,
