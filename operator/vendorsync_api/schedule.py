@@ -1,10 +1,10 @@
 """Time, decided in one place: which minutes a vendor and stream may be synced.
 
 Pure functions and values; the operator renders CronJobs from them, the job's gate and the preview
-ask the same object. Clock changes follow robfig/cron v3.0.1, the CronJob controller's library:
-a tick is a minute of the world whose wall clock in the zone matches, so a wall time that is skipped
-in spring does not fire and one that comes twice in autumn fires twice. The one known difference is a
-clock that moves by half an hour (Australia/Lord_Howe), on whose two days robfig misses some ticks.
+ask the same object. Clock changes follow robfig/cron v3.0.1, which the CronJob controller uses: a
+tick is a minute of the world whose wall clock in the zone matches, so a wall time that spring skips
+does not fire and one that comes twice in autumn fires twice. The one known difference is a clock
+that moves by half an hour (Australia/Lord_Howe), on whose two days robfig misses some ticks.
 """
 
 from __future__ import annotations

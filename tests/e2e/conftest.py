@@ -27,12 +27,14 @@ from dev.stack.waiting import until
 ORGANIZATIONS = itertools.count(int(time.time()) * 100)
 CONTROL_TIMEOUT = 30
 
+# Chunks of a page each, so that a run has several.
+VALUES = {"batchSize": 100}
+
 
 class Stack:
     """The cluster with everything on it, and the truth behind its back: vendors and database."""
 
-    # Chunks of a page each, so that a run has several.
-    values = {"batchSize": 100}
+    values = VALUES
 
     def __init__(self, cluster, database_port, control_port):
         self.cluster = cluster
@@ -90,7 +92,7 @@ def cluster(request):
 def stack(cluster):
     images.load(cluster)
     backing.start(cluster)
-    product.install(cluster, Stack.values)
+    product.install(cluster, VALUES)
     with (
         forward(cluster, backing.NAMESPACE, "service/database", 5432) as database,
         forward(cluster, backing.NAMESPACE, "service/vendors", 8080) as control,
