@@ -56,7 +56,11 @@ class VendorPolicy:
     page_size: int = 100
     calls_per_run: int = 4
     budgets: tuple[Budget, ...] = ()
-    concurrency: int = 1
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Every key of the Secret that the adapter reads."""
+        return frozenset(key for group in self.secret_keys for key in group) | {*self.optional_keys}
 
     def check_options(self, options: Mapping[str, Any]) -> Options:
         """Return the options as the adapter's model, or raise PolicyError naming the key."""

@@ -251,7 +251,17 @@ class RunReason(StrEnum):
         ExitCode.CREDENTIALS,
         True,
         "Correct the credentials in the Secret. No further login is tried until it changes, so the"
-        " vendor does not lock the account.",
+        " vendor does not lock the account. To allow one more try with the same Secret, delete the"
+        " row of vendorsync.blocks that has the message.",
+    )
+    ACCOUNT_LOCKED = (
+        "AccountLocked",
+        Result.FAILED,
+        ExitCode.CREDENTIALS,
+        True,
+        "The vendor locked the account. Unlock it at the vendor, or wait: runs leave it alone for a"
+        " day. To try sooner, set resting_until to NULL in the row of vendorsync.accounts that has"
+        " the message.",
     )
     NO_REPORT = (
         "NoReport",
@@ -304,8 +314,8 @@ class ConditionReason(StrEnum):
     )
     NEVER_RUNS = (
         "NeverRuns",
-        "The restricted windows cover every tick of the schedule. Shorten a window or change the"
-        " schedule.",
+        "The schedule has no tick left: its dates do not exist, or the restricted windows cover"
+        " them. Change the schedule or shorten a window.",
     )
     NAME_CONFLICT = (
         "NameConflict",

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from vendorsync_api.model import Model
-from vendorsync_api.reasons import Result, RunReason, Trigger
+from vendorsync_api.reasons import Result, Trigger
 from vendorsync_api.schedule import DAYS, Timetable, Window, minute_of_day
 
 RUN_VARIABLE = "VENDORSYNC_RUN"
@@ -31,6 +31,8 @@ TOKEN_KEYS_SECRET = "vendorsync-token-keys"  # noqa: S105 - a name, not a secret
 
 REPORT_LIMIT = 3_500
 """Bytes of a report; the kubelet cuts a termination message at 4,096."""
+WORD_LIMIT = 64
+"""Characters of any text of a report but its message."""
 
 ORGANIZATION_LABEL = "vendorsync.dev/organization"
 RESOURCE_LABEL = "vendorsync.dev/resource"
@@ -91,7 +93,7 @@ class RunOrganization(Model):
 class RunVendor(Model):
     """The vendor to list."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1, max_length=WORD_LIMIT)]
     id: int | None = None
     display_name: str | None = None
     adapter: str
@@ -130,13 +132,13 @@ class RunSpec(Model):
     vendor: RunVendor
     stream: str = "plants"
     schedule: RunSchedule | None = None
-    deadline_seconds: int = 600
+    deadline_seconds: Annotated[int, Field(ge=1)] = 600
     credentials: RunSecret
     database: RunSecret
     allowed_endpoints: tuple[AllowedEndpoint, ...] = ()
     application_schema: str = "public"
-    batch_size: int = 1000
-    concurrency_limit: int = 5
+    batch_size: Annotated[int, Field(ge=1)] = 1000
+    concurrency_limit: Annotated[int, Field(ge=1)] = 5
 
 
 class RunReport(Model):
@@ -165,19 +167,19 @@ class RunReport(Model):
     calls: int = 0
     budget_remaining: int | None = None
 
-    @property
-    def known_reason(self) -> RunReason | None:
-        """The reason as this version knows it; None for one of a later version."""
-        try:
-            return RunReason(self.reason)
-        except ValueError:
-            return None
-
     def to_message(self) -> str:
-        """Return the JSON for the termination message, at most REPORT_LIMIT bytes."""
-        text = self.model_dump_json(by_alias=True, exclude_defaults=False, exclude_none=True)
-        excess = len(text.encode()) - REPORT_LIMIT
+        """Return the JSON for the termination message, at most REPORT_LIMIT bytes.
+
+        Words are cut at WORD_LIMIT, so that cutting the message always suffices.
+        """
+        words = ("vendor", "stream", "reason", "start_time", "completion_time")
+        short = self.model_copy(update={name: getattr(self, name)[:WORD_LIMIT] for name in words})
+        excess = len(_json(short).encode()) - REPORT_LIMIT
         if excess <= 0:
-            return text
+            return _json(short)
         kept = self.message.encode()[: -excess - 4].decode(errors="ignore")
-        return self.model_copy(update={"message": kept + "…"}).to_message()
+        return _json(short.model_copy(update={"message": kept + "…"}))
+
+
+def _json(report: RunReport) -> str:
+    return report.model_dump_json(by_alias=True, exclude_none=True)

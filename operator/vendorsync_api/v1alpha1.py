@@ -614,7 +614,11 @@ class Display(Model):
     ] = None
     last_sync_time: Annotated[
         str | None,
-        about("When the newest run ended, UTC.", example="2026-11-22T08:00:41Z", max_length=40),
+        about(
+            "When the newest run that was not skipped ended, UTC.",
+            example="2026-11-22T08:00:41Z",
+            max_length=40,
+        ),
     ] = None
 
 

@@ -6,6 +6,7 @@ sentence depends on the spec and the settings alone, so it can stand in a condit
 
 from __future__ import annotations
 
+import calendar
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from vendorsync_api.policy import PolicyError
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_api.schedule import ScheduleError, zone
+from vendorsync_api.schedule import Cron, ScheduleError, zone
 from vendorsync_operator import resolve
 
 if TYPE_CHECKING:
@@ -153,7 +154,23 @@ def _timetable(resource: VendorSync, assignment: Assignment, settings: Settings)
             f"the restricted windows {timetable.window_text} cover every tick of"
             f" {timetable.interval_text}",
         )
+    if timetable.cron is not None and not _has_a_date(Cron.parse(timetable.cron)):
+        raise _RefusedError(
+            ConditionReason.NEVER_RUNS,
+            f"cron {timetable.cron!r} never fires: no month of it has a day of month that it names",
+        )
     return timetable
+
+
+def _has_a_date(cron: Cron) -> bool:
+    """Tell whether any year has a day of the expression."""
+    first = min(cron.days_of_month)
+    return cron.either_day or any(first <= _days(month) for month in cron.months)
+
+
+def _days(month: int) -> int:
+    leap_year = 2024
+    return calendar.monthrange(leap_year, month)[1]
 
 
 def _check_limits(timetable: Timetable, policy: VendorPolicy) -> None:

@@ -267,6 +267,12 @@ class Store(Generic[T]):
         self._forget(old)
         self._announce(old)
 
+    def held(self, namespace: str | None) -> set[tuple[Key, str]]:
+        """Return key and uid of each object of a namespace (None: of all)."""
+        return {
+            (key, live.uid) for key, live in self._objects.items() if namespace in (None, key[0])
+        }
+
     def sweep(self, listed: Iterable[Key], namespace: str | None) -> None:
         """Drop what a complete list of a namespace (None: of all) did not contain."""
         kept = set(listed)

@@ -26,7 +26,7 @@ from vendorsync_operator.cluster import Api, ApiServerCluster, sources
 from vendorsync_operator.events import Recorder
 from vendorsync_operator.queue import Queue
 from vendorsync_operator.reconcile import Reconciler
-from vendorsync_operator.watch import Follower
+from vendorsync_operator.watch import Follower, sweep_hourly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,17 +124,18 @@ class _Operator:
         streams = [
             asyncio.create_task(follower.follow(), name="stream") for follower in self._followers
         ]
+        sweeper = asyncio.create_task(self._sweep_resources(), name="sweeper")
         workers = asyncio.create_task(self._work(), name="workers")
         stop = asyncio.create_task(asked.wait(), name="stop")
         try:
             done, _ = await asyncio.wait(
-                (*streams, framework, workers, stop), return_when=asyncio.FIRST_COMPLETED
+                (*streams, framework, sweeper, workers, stop), return_when=asyncio.FIRST_COMPLETED
             )
             for task in done:
                 task.result()
             logger.info("stopping")
         finally:
-            for part in (streams, [workers], [stop], [framework]):
+            for part in ([*streams, sweeper], [workers], [stop], [framework]):
                 await _stop(part)
 
     async def _work(self) -> None:
@@ -162,6 +163,15 @@ class _Operator:
                 if not page.next_page:
                     break
                 page = await source.page(page.next_page)
+
+    async def _sweep_resources(self) -> None:
+        """Drop resources whose deletion kopf missed: after a gap it tells only what exists."""
+        await sweep_hourly(
+            sources(self._api, PLURAL, self._settings.namespaces),
+            self._cache.resources,
+            sleep=asyncio.sleep,
+            random=random.random,
+        )
 
     async def _watch_resources(self, asked: asyncio.Event) -> asyncio.Task[None]:
         """Start kopf; `asked` is set by the signals that kopf would stop at by itself."""

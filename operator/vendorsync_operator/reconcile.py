@@ -91,6 +91,21 @@ class _Visit:
     request_done: str | None = None
 
 
+@dataclass
+class _Memory:
+    """What is remembered of the resource of one uid between visits; a restart may lose it."""
+
+    uid: str
+    written: float = float("-inf")
+    """When its status was written, by the clock."""
+    outcomes: dict[str, runs.Outcome] = field(default_factory=dict)
+    """By the Job's uid: those that were read and are not in the status yet."""
+    told: set[str] = field(default_factory=set)
+    """Jobs that were read and are in the status, as long as they exist."""
+    requested: set[str] = field(default_factory=set)
+    """Jobs made for a syncRequest that is not done; they may have ended and be gone."""
+
+
 class _ResourceGoneError(Exception):
     """The resource does not exist any more."""
 
@@ -116,8 +131,7 @@ class Reconciler:
         self._recorder = recorder
         self._now = now
         self._clock = clock
-        self._written: dict[Key, float] = {}
-        self._outcomes: dict[Key, dict[str, runs.Outcome]] = {}
+        self._memories: dict[Key, _Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Make the cluster as the resource asks; return in how many seconds to look again."""
@@ -144,9 +158,15 @@ class Reconciler:
         return delay
 
     def _forget(self, key: Key) -> None:
-        self._written.pop(key, None)
-        self._outcomes.pop(key, None)
+        self._memories.pop(key, None)
         self._recorder.forget(key)
+
+    def _memory(self, live: LiveResource) -> _Memory:
+        """Return what is remembered of a resource: nothing of a predecessor of its name."""
+        found = self._memories.get(live.key)
+        if found is None or found.uid != live.uid:
+            found = self._memories[live.key] = _Memory(live.uid)
+        return found
 
     async def _refuse(self, live: LiveResource, error: ValidationError) -> float | None:
         """Say in the status that the resource cannot be read, and touch nothing else."""
@@ -180,13 +200,18 @@ class Reconciler:
             await self._guarded(visit, str(assignment), self._rest(visit, assignment))
         await self._prune(visit)
 
-    async def _guarded(self, visit: _Visit, subject: str, write: Awaitable[None]) -> None:
-        """Await a write; a refusal becomes a problem of the resource, not the end of the visit."""
+    async def _guarded(self, visit: _Visit, subject: str, write: Awaitable[None]) -> bool:
+        """Await a write and tell whether it succeeded.
+
+        A refusal becomes a problem of the resource, not the end of the visit.
+        """
         try:
             await write
         except RefusedError as refused:
             message = runs.clean(str(refused))
             visit.problems.append(Problem(ConditionReason.API_REFUSED, message, subject))
+            return False
+        return True
 
     async def _ensure(self, visit: _Visit, accepted: Accepted) -> None:
         rendered = render.cron_job(visit.resource, accepted, self._settings)
@@ -239,8 +264,8 @@ class Reconciler:
         for live in self._cache.cron_jobs.of(visit.live.key):
             if live.key[1] not in kept and _owns(visit.live, live):
                 delete = self._cluster.delete_cron_job(live.key, live.uid)
-                await self._guarded(visit, live.key[1], delete)
-                self._cache.cron_jobs.drop(live.key, live.uid)
+                if await self._guarded(visit, live.key[1], delete):
+                    self._cache.cron_jobs.drop(live.key, live.uid)
 
     # Runs
 
@@ -249,16 +274,25 @@ class Reconciler:
         request = visit.resource.spec.sync_request
         if request in (None, visit.resource.status.last_sync_request) or not visit.accepted:
             return
-        known = len(visit.problems)
-        for accepted in visit.accepted.values():
-            live = self._cache.cron_jobs.get((visit.live.key[0], accepted.assignment.cron_job))
-            if accepted.assignment.wanted and live is not None and _owns(visit.live, live):
-                rendered = render.cron_job(visit.resource, accepted, self._settings)
-                job = render.request_job(rendered, live.uid, request)
-                create = self._cluster.create_job(job)
-                await self._guarded(visit, str(accepted.assignment), create)
-        if len(visit.problems) == known:
+        wanted = [each for each in visit.accepted.values() if each.assignment.wanted]
+        if all([await self._start(visit, accepted, request) for accepted in wanted]):
             visit.request_done = request
+
+    async def _start(self, visit: _Visit, accepted: Accepted, request: str) -> bool:
+        """Create the Job that a request makes of one CronJob; tell whether it was created."""
+        live = self._cache.cron_jobs.get((visit.live.key[0], accepted.assignment.cron_job))
+        if live is None or not _owns(visit.live, live):
+            return False
+        requested = self._memory(visit.live).requested
+        rendered = render.cron_job(visit.resource, accepted, self._settings)
+        job = render.request_job(rendered, live.uid, request)
+        name = job["metadata"]["name"]
+        if name not in requested:
+            create = self._cluster.create_job(job)
+            if not await self._guarded(visit, str(accepted.assignment), create):
+                return False
+            requested.add(name)
+        return True
 
     async def _see(self, visit: _Visit) -> status.Sight:
         timetables = {key: accepted.timetable for key, accepted in visit.accepted.items()}
@@ -274,15 +308,16 @@ class Reconciler:
 
     async def _read_outcomes(self, visit: _Visit) -> tuple[runs.Outcome, ...]:
         """Return how the Jobs ended that the status does not know; each is looked into once."""
-        key = visit.live.key
-        pending = self._outcomes.setdefault(key, {})
+        memory = self._memory(visit.live)
+        pending = memory.outcomes
         known = {(entry.name, entry.stream): entry for entry in visit.resource.status.vendors}
-        jobs = self._cache.jobs.of(key)
+        jobs = self._cache.jobs.of(visit.live.key)
         for assignment in visit.assignments:
             name, stream = assignment.key
             entry = known.get(assignment.key) or VendorStatus(name=name, stream=stream)
-            for job in runs.unrecorded(entry, jobs):
-                if job.uid not in pending and job.cron_job == assignment.cron_job:
+            for job in runs.unrecorded(entry, jobs, since=visit.live.created):
+                is_read = job.uid in pending or job.uid in memory.told
+                if not is_read and job.cron_job == assignment.cron_job:
                     pending[job.uid] = runs.outcome(job, await self._cluster.pods(job.key))
         return tuple(pending.values())
 
@@ -294,15 +329,20 @@ class Reconciler:
         """Write the status if it changed, not too often; return when to look again, in seconds."""
         if new.wire() == old.wire():
             return self._until(status.overdue_at(new))
-        elapsed = self._clock() - self._written.get(live.key, float("-inf"))
+        memory = self._memory(live)
+        elapsed = self._clock() - memory.written
         if elapsed < self._settings.status_interval:
             return self._settings.status_interval - elapsed
         found = await self._cluster.apply_status(live.key, live.uid, new.wire())
         if found is None:
             self._cache.resources.drop(live.key, live.uid)
             return None
-        self._written[live.key] = self._clock()
-        self._outcomes.pop(live.key, None)
+        memory.written = self._clock()
+        existing = {job.uid for job in self._cache.jobs.of(live.key)}
+        memory.told = existing & (memory.told | memory.outcomes.keys())
+        memory.outcomes.clear()
+        if new.last_sync_request != old.last_sync_request:
+            memory.requested.clear()
         self._cache.resources.found(found)
         await self._announce(live, old, new)
         return self._until(status.overdue_at(new))

@@ -7,6 +7,7 @@ the organization, the operator's settings. `intervalMinutes` and `cron` count as
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.schedule import DAYS, Timetable, Window, hashed_offset, minute_of_day
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
         VendorSync,
     )
     from vendorsync_operator.settings import ScheduleDefaults
+
+
+_TIMETABLES = 64
+"""Schedules that are kept; one with its ticks takes about 0.1 MiB."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +92,26 @@ def timetable(
     """Return the effective schedule of one vendor and stream, or raise ScheduleError."""
     layers = list(_layers(resource, assignment))
     interval, cron = _ticks(layers, defaults)
-    windows = _first(layers, "restricted_windows")
+    declared = _first(layers, "restricted_windows")
+    windows = (defaults.window,) if declared is None else tuple(map(_window, declared))
     offset = 0
     if interval is not None and _first(layers, "spread") == "Hashed":
-        offset = hashed_offset(resource.metadata.namespace, resource.metadata.name, interval)
-    return Timetable(
-        time_zone=time_zone(resource, assignment, defaults),
-        interval=interval,
-        cron=cron,
-        windows=(defaults.window,) if windows is None else tuple(map(_window, windows)),
-        offset=offset,
-    )
+        metadata = resource.metadata
+        offset = hashed_offset(metadata.namespace, metadata.name, interval, windows)
+    zone = time_zone(resource, assignment, defaults)
+    return _timetable(zone, interval, cron, windows, offset)
+
+
+@lru_cache(maxsize=_TIMETABLES)
+def _timetable(
+    time_zone: str,
+    interval: int | None,
+    cron: str | None,
+    windows: tuple[Window, ...],
+    offset: int,
+) -> Timetable:
+    # Most resources share a few schedules; working out the ticks of one is half of a visit.
+    return Timetable(time_zone, interval, cron, windows, offset)
 
 
 def _layers(resource: VendorSync, assignment: Assignment) -> Iterator[Schedule]:

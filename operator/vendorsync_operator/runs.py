@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from vendorsync_api.reasons import Result, RunReason
 from vendorsync_api.run import RunReport
 from vendorsync_api.v1alpha1 import MAX_ID, VendorStatus
+from vendorsync_operator.render import CONTAINER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,26 +41,35 @@ class Outcome:
     """Why there is no report, for people."""
 
     @property
-    def order(self) -> tuple[str, str]:
-        """Orders the Jobs of one vendor and stream by their end."""
-        return self.job.finished, self.job.key[1]
+    def order(self) -> tuple[str, bool, str]:
+        """Orders the Jobs of one vendor and stream by their end.
+
+        Ends have whole seconds; a run that was skipped comes before the others of its second.
+        """
+        return self.job.finished, _verdict(self)[0] is not Result.SKIPPED, self.job.key[1]
 
 
-def unrecorded(entry: VendorStatus, jobs: Iterable[LiveJob]) -> list[LiveJob]:
-    """Return the finished Jobs of a vendor and stream that are newer than the recorded one."""
-    recorded = (entry.completion_time or "", entry.job or "")
-    newer = [
+def unrecorded(entry: VendorStatus, jobs: Iterable[LiveJob], *, since: str = "") -> list[LiveJob]:
+    """Return the finished Jobs of a vendor and stream that may not be recorded, oldest first.
+
+    Others of the recorded one's second are among them: the status cannot tell whether they were.
+    Jobs that started before `since` (RFC 3339 UTC) were another resource's of the same name.
+    """
+    newest, name = entry.completion_time or "", entry.job or ""
+    found = [
         job
         for job in jobs
         if (job.vendor, job.stream) == (entry.name, entry.stream)
         and job.finished
-        and (job.finished, job.key[1]) > recorded
+        and job.finished >= newest
+        and (job.finished, job.key[1]) != (newest, name)
+        and (job.started or job.finished) >= since
     ]
-    return sorted(newer, key=lambda job: (job.finished, job.key[1]))
+    return sorted(found, key=lambda job: (job.finished, job.key[1]))
 
 
 def outcome(job: LiveJob, pods: Iterable[dict[str, Any]]) -> Outcome:
-    """Return how a Job ended, from the newest container of its pods that terminated."""
+    """Return how a Job ended, from the run's newest container of its pods that terminated."""
     terminated = [state for pod in pods for state in _terminated(pod)]
     if not terminated:
         return Outcome(job, None, fault=_fault(job))
@@ -85,7 +95,8 @@ def outcome(job: LiveJob, pods: Iterable[dict[str, Any]]) -> Outcome:
 
 def _terminated(pod: dict[str, Any]) -> list[dict[str, Any]]:
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    states = ((status.get("state") or {}).get("terminated") for status in statuses)
+    own = (status for status in statuses if status.get("name") == CONTAINER)
+    states = ((status.get("state") or {}).get("terminated") for status in own)
     return [state for state in states if state]
 
 
@@ -101,9 +112,28 @@ def _fault(job: LiveJob, container_reason: str | None = None) -> str:
 def advance(entry: VendorStatus, outcomes: Iterable[Outcome]) -> VendorStatus:
     """Return the entry after the outcomes of its Jobs, oldest first; known ones change nothing."""
     for ended in sorted(outcomes, key=lambda each: each.order):
-        if ended.order > (entry.completion_time or "", entry.job or ""):
+        real = entry.result != Result.SKIPPED
+        recorded = (entry.completion_time or "", real, entry.job or "")
+        if ended.order > recorded:
             entry = _advance(entry, ended)
+        elif ended.order < recorded and ended.job.finished == entry.completion_time:
+            entry = _advance_beside(entry, ended)
     return entry
+
+
+def _advance_beside(entry: VendorStatus, ended: Outcome) -> VendorStatus:
+    """Return the entry as if a run of the recorded one's second had been recorded before it."""
+    result, _ = _verdict(ended)
+    if result is Result.SKIPPED:
+        return entry
+    if result is not Result.SUCCEEDED:
+        return entry.model_copy(update={"last_failure_time": ended.job.finished})
+    return entry.model_copy(
+        update={
+            "last_successful_time": ended.job.finished,
+            "consecutive_failures": entry.consecutive_failures and 1,
+        }
+    )
 
 
 def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
@@ -167,9 +197,11 @@ def clean(text: str) -> str:
 def _tallies(entry: VendorStatus, ended: Outcome, result: Result) -> dict[str, Any]:
     if result is Result.SUCCEEDED:
         return {"last_successful_time": ended.job.finished, "consecutive_failures": None}
+    # Failures of one second count once: nobody could tell which of them were counted already.
+    failures = (entry.consecutive_failures or 0) + (entry.last_failure_time != ended.job.finished)
     return {
         "last_failure_time": ended.job.finished,
-        "consecutive_failures": (entry.consecutive_failures or 0) + 1,
+        "consecutive_failures": max(failures, 1),
     }
 
 

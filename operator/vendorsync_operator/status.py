@@ -233,10 +233,13 @@ def _display(sight: Sight, entries: list[VendorStatus], active: list[VendorStatu
         interval=_joined((table.interval_text for table in plants), 120),
         window=_joined((table.window_text for table in plants), 400),
         vendors=f"{good}/{len(synced)}",
-        last_sync_time=max(
-            (entry.completion_time for entry in entries if entry.completion_time), default=None
-        ),
+        last_sync_time=max(filter(None, map(_last_sync, entries)), default=None),
     )
+
+
+def _last_sync(entry: VendorStatus) -> str | None:
+    """Return when the last run ended that was not skipped."""
+    return max(entry.last_successful_time or "", entry.last_failure_time or "") or None
 
 
 def _joined(texts: Iterable[str], limit: int) -> str | None:

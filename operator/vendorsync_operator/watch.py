@@ -3,6 +3,9 @@
 A complete list is the truth, so what it does not contain is swept from the store; a watch goes on
 from the list's version, its bookmarks move that version, and a version that the server has
 forgotten leads to a new list.
+
+A store that is fed by somebody else's watch is swept now and then: after a gap, a watch that cannot
+go on tells what exists, and never what was deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
+SWEEP_SECONDS = 3600.0
+"""Between two sweeps, give or take a quarter."""
 
 
 class GoneError(Exception):
@@ -65,6 +70,16 @@ class Sink(Protocol):
 
     def sweep(self, listed: Iterable[tuple[str, str]], namespace: str | None) -> None:
         """Drop every object of the namespace that is not listed."""
+
+
+class Holder(Protocol):
+    """A store that a sweep may drop from; a key is a namespace and a name."""
+
+    def held(self, namespace: str | None) -> set[tuple[tuple[str, str], str]]:
+        """Return key and uid of each object of the namespace, or of all."""
+
+    def drop(self, key: tuple[str, str], uid: str) -> None:
+        """Drop an object that is known to be gone."""
 
 
 class Follower:
@@ -149,3 +164,45 @@ class Follower:
             extra={"stream": self._source.name, "why": why, "retry_seconds": round(delay, 1)},
         )
         await self._sleep(delay)
+
+
+async def sweep(source: Source, holder: Holder) -> None:
+    """Drop what is held and does not exist any more, by one list; raise as the source does.
+
+    Only what was held before the list began can be dropped: the list is newer than all of it, and
+    what comes while it is read may be missing from it.
+    """
+    gone = holder.held(source.namespace)
+    next_page = ""
+    while True:
+        page = await source.page(next_page)
+        for document in page.items:
+            metadata = document["metadata"]
+            gone.discard(((metadata["namespace"], metadata["name"]), metadata["uid"]))
+        if not page.next_page:
+            break
+        next_page = page.next_page
+    for key, uid in sorted(gone):
+        logger.info("swept what no longer exists", extra={"stream": source.name, "key": key})
+        holder.drop(key, uid)
+
+
+async def sweep_hourly(
+    sources: Iterable[Source],
+    holder: Holder,
+    *,
+    sleep: Callable[[float], Awaitable[None]],
+    random: Callable[[], float],
+) -> None:
+    """Sweep until cancelled; a list that fails is left to the next time.
+
+    An hour costs one request for each source and page: for 2,000 objects of all namespaces, four.
+    """
+    every = tuple(sources)
+    while True:
+        await sleep(SWEEP_SECONDS * (0.75 + random() / 2))
+        for source in every:
+            try:
+                await sweep(source, holder)
+            except (GoneError, StreamError) as error:
+                logger.warning("not swept", extra={"stream": source.name, "why": str(error)})

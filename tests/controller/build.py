@@ -97,6 +97,7 @@ def job_document(
     *,
     vendor: str = "alpha",
     stream: str = "plants",
+    started: str = "2026-11-23T06:00:00Z",
     finished: str = "2026-11-23T06:00:05Z",
     condition: str = "Complete",
     annotations: dict[str, str] | None = None,
@@ -126,7 +127,7 @@ def job_document(
             ],
         },
         "status": {
-            "startTime": "2026-11-23T06:00:00Z",
+            "startTime": started,
             "conditions": [ended] if finished else [],
         },
     }
@@ -149,8 +150,15 @@ def report(result: str = "Succeeded", reason: str = "Synced", **fields: Any) -> 
     return run.RunReport.model_validate(values | fields).to_message()
 
 
-def pod(message: str | None, *, exit_code: int = 0, at: str = "2026-11-23T06:00:04Z") -> dict:
+def pod(
+    message: str | None,
+    *,
+    exit_code: int = 0,
+    at: str = "2026-11-23T06:00:04Z",
+    container: str = "run",
+) -> dict:
     ended = {"exitCode": exit_code, "finishedAt": at, "reason": "Completed"}
     if message is not None:
         ended["message"] = message
-    return {"status": {"containerStatuses": [{"state": {"terminated": ended}}]}}
+    statuses = [{"name": container, "state": {"terminated": ended}}]
+    return {"status": {"containerStatuses": statuses}}

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.controller.build import SETTINGS, policies, resource, vendor
+from tests.controller.build import NOW, SETTINGS, policies, resource, vendor
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.run import AllowedEndpoint
 from vendorsync_operator import accept, resolve
@@ -73,6 +73,18 @@ ALL_DAY = [{"start": "00:00", "end": "12:00"}, {"start": "12:00", "end": "00:00"
             id="windows that cover the day",
         ),
         pytest.param(
+            resource(schedule={"cron": "0 12 31 2 *"}),
+            ConditionReason.NEVER_RUNS,
+            "cron '0 12 31 2 *' never fires: no month of it has a day of month that it names",
+            id="day that no month has",
+        ),
+        pytest.param(
+            resource(schedule={"cron": "0 12 31 4,6,9,11 *"}),
+            ConditionReason.NEVER_RUNS,
+            "never fires",
+            id="day that no short month has",
+        ),
+        pytest.param(
             resource(schedule={"cron": "* * * * *"}),
             ConditionReason.BUDGET_EXCEEDED,
             "start 1 minute apart; Fake Cloud needs 5 or more",
@@ -92,6 +104,24 @@ def test_what_the_schema_cannot_refuse_is_refused_with_a_reason(declared, reason
     assert isinstance(verdict, accept.Refusal)
     assert verdict.reason is reason
     assert said in verdict.message
+
+
+@pytest.mark.parametrize(
+    "cron",
+    [
+        pytest.param("0 12 29 2 *", id="leap day"),
+        pytest.param("0 12 31 2,3 *", id="one month has it"),
+        pytest.param("0 12 31 2 Mon", id="or a weekday"),
+        pytest.param("0 12 */31 2 *", id="the first of each month"),
+    ],
+)
+def test_a_cron_that_fires_rarely_is_served(cron):
+    declared = resource(schedule={"cron": cron})
+
+    verdict = judge(declared)
+
+    assert isinstance(verdict, accept.Accepted)
+    assert verdict.timetable.next_run(NOW) is not None
 
 
 def test_a_stream_that_the_adapter_lacks_is_refused_and_the_others_are_served():

@@ -22,6 +22,7 @@ from vendorsync_operator.reconcile import Reconciler
 
 ACME = ("solar", "acme")
 CRON_JOB = ("solar", "acme-alpha-plants")
+NOON = "2026-11-23T12:00:00Z"
 
 
 class World:
@@ -184,6 +185,19 @@ def test_the_cron_job_of_a_removed_vendor_is_deleted():
     assert world.cluster.writes == ["delete acme-alpha-plants", "status acme"]
 
 
+def test_a_cron_job_whose_deletion_is_refused_stays_a_problem():
+    world = World()
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+    world.cluster.refuse = {"acme-alpha-plants"}
+
+    world.put(document(vendors=[vendor("beta")]))
+    delay = world.reconcile()
+
+    assert world.cluster.writes == ["delete acme-alpha-plants"]
+    assert world.condition() == ("False", "APIRefused")
+    assert delay == 60
+
+
 def test_a_suspended_vendor_keeps_its_cron_job_suspended():
     world = World()
     world.put(document())
@@ -313,6 +327,41 @@ def test_results_within_the_interval_share_a_write_and_are_read_once():
     assert (world.cluster.reads, world.cluster.writes) == ([], ["status acme"])
 
 
+def test_two_results_of_one_second_are_both_told_and_each_is_read_once():
+    world = World()
+    world.put(document())
+    world.finish("job-z", pod(report("Skipped", "AlreadyRunning")))
+    world.reconcile()
+    world.finish("job-a", pod(report(total=3)))
+
+    world.reconcile()
+    assert (world.cluster.reads, world.cluster.writes) == (["pods job-a"], ["status acme"])
+    assert world.status()["vendors"][0]["job"] == "job-a"
+
+    for suspend in (True, False):
+        world.put(document(suspend=suspend))
+        assert world.cluster.reads == []
+    world.reconcile()
+    assert world.cluster.writes == []
+
+
+def test_two_results_of_one_second_cost_a_restart_one_read_and_no_write():
+    world = World()
+    world.put(document())
+    world.finish("job-a", pod(report()))
+    world.finish("job-z", pod(report()))
+    world.reconcile()
+
+    world.restart()
+    for name in ("job-a", "job-z"):
+        world.finish(name, pod(report()))
+    world.reconcile()
+    assert (world.cluster.reads, world.cluster.writes) == (["pods job-a"], [])
+
+    world.reconcile()
+    assert (world.cluster.reads, world.cluster.writes) == ([], [])
+
+
 def test_a_result_that_came_while_the_operator_was_down_is_told_after_its_return():
     world = World()
     world.put(document())
@@ -334,6 +383,51 @@ def test_a_job_of_another_cron_job_with_our_labels_is_ignored():
     world.reconcile()
 
     assert world.cluster.reads == []
+
+
+def successor():
+    """The resource of the same name, created again at noon."""
+    created = document(created="2026-11-23T12:00:00Z")
+    created["metadata"]["uid"] = "uid-2"
+    return created
+
+
+def recreate(world):
+    del world.cluster.resources[ACME]
+    return world.put(successor())
+
+
+def test_a_resource_that_was_created_again_does_not_inherit_results():
+    world = World()
+    world.put(document())
+    world.finish("job-1", pod(report()), started="2026-11-23T11:59:59Z", finished=NOON)
+
+    recreate(world)
+
+    assert world.condition("Synced") == ("Unknown", "AwaitingFirstRun")
+
+
+def test_a_result_that_was_read_for_a_predecessor_is_not_told():
+    world = World()
+    world.put(document())
+    world.finish("job-1", pod(report()))
+    world.reconcile(after=0.5)
+    assert world.cluster.writes == []
+
+    recreate(world)
+
+    assert world.condition("Synced") == ("Unknown", "AwaitingFirstRun")
+
+
+@pytest.mark.parametrize("started", [NOON, ""])
+def test_a_job_of_the_second_of_creation_is_the_resources_own(started):
+    world = World()
+    world.put(successor())
+    world.finish("job-1", pod(report()), started=started, finished=NOON)
+
+    world.reconcile()
+
+    assert world.condition("Synced") == ("True", "AllSynced")
 
 
 def test_failure_and_recovery_are_one_event_each():
@@ -401,6 +495,45 @@ def test_a_sync_request_is_done_only_when_all_its_jobs_exist():
     again.reconcile()
     assert again.status()["lastSyncRequest"] == "now"
     assert again.condition() == ("True", "Applied")
+
+
+def refuse_cron_job(world):
+    world.cluster.refuse = {"acme-alpha-plants"}
+
+
+def occupy_cron_job(world):
+    stranger = {"namespace": "solar", "name": "acme-alpha-plants", "uid": "stranger"}
+    world.cluster.cron_jobs[CRON_JOB] = {"metadata": stranger, "spec": {}}
+
+
+@pytest.mark.parametrize("obstruct", [refuse_cron_job, occupy_cron_job])
+def test_a_sync_request_waits_for_the_cron_job_that_is_missing_yet(obstruct):
+    world = World()
+    obstruct(world)
+
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")], syncRequest="now"))
+    assert [name.rsplit("-r", 1)[0] for name in world.cluster.jobs] == ["acme-beta-plants"]
+    assert "lastSyncRequest" not in world.status()
+
+    world.cluster.refuse.clear()
+    world.cluster.cron_jobs.pop(CRON_JOB, None)
+    world.reconcile()
+    assert [name.rsplit("-r", 1)[0] for name in world.cluster.jobs] == [
+        "acme-beta-plants",
+        "acme-alpha-plants",
+    ]
+    assert world.status()["lastSyncRequest"] == "now"
+
+
+def test_a_job_of_a_waiting_sync_request_is_made_once_even_if_it_has_ended_and_gone():
+    world = World()
+    refuse_cron_job(world)
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")], syncRequest="now"))
+    world.cluster.jobs.clear()
+
+    world.reconcile()
+
+    assert requested(world) == []
 
 
 def test_the_whole_operator_can_be_switched_to_rest():

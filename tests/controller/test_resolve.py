@@ -63,7 +63,6 @@ def test_a_nearer_cron_replaces_a_farther_interval():
     assert (found.interval, found.cron) == (None, "7 * * * *")
 
 
-@pytest.mark.requirement("R26")
 def test_alerts_run_only_if_declared_and_on_a_clock_of_their_own():
     silent = resource()
     declared = resource(
@@ -129,3 +128,9 @@ def test_vendors_and_streams_come_sorted():
 
     assert keys == sorted(keys)
     assert len(keys) == 4
+
+
+def test_equal_schedules_are_worked_out_once():
+    first, second = resource("acme"), resource("other")
+
+    assert timetable(first) is timetable(second)

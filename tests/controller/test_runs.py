@@ -1,4 +1,5 @@
 import json
+from itertools import permutations, product
 
 import pytest
 
@@ -209,6 +210,59 @@ def test_a_reason_of_a_later_release_is_shown_and_asks_for_nobody():
 
     assert entry.reason == "MoonPhaseWrong"
     assert not runs.needs_action("MoonPhaseWrong")
+
+
+def ends(result, name):
+    reason = {"Succeeded": "Synced", "Skipped": "AlreadyRunning"}.get(result, "SecretMissing")
+    return ended(report(result, reason, total=3), name=name)
+
+
+BEFORE = EMPTY.model_copy(
+    update={"consecutive_failures": 3, "last_failure_time": "earlier", "reason": "SecretMissing"}
+)
+
+
+@pytest.mark.parametrize("entry", [EMPTY, BEFORE], ids=["first", "after failures"])
+@pytest.mark.parametrize("results", [*product(("Succeeded", "Failed", "Skipped"), repeat=3)])
+def test_results_of_one_second_come_to_the_same_in_whatever_order_they_are_told(entry, results):
+    outcomes = [ends(result, f"job-{n}") for n, result in enumerate(results)]
+    together = runs.advance(entry, outcomes)
+
+    for told in permutations(outcomes):
+        one_by_one = entry
+        for outcome in told:
+            one_by_one = runs.advance(one_by_one, [outcome])
+        assert one_by_one == together
+    assert runs.advance(together, outcomes) == together
+
+
+@pytest.mark.parametrize("names", [("a", "z"), ("z", "a")])
+def test_a_real_result_wins_over_a_skipped_one_of_its_second(names):
+    skipped, real = ends("Skipped", names[0]), ends("Failed", names[1])
+
+    entry = runs.advance(runs.advance(EMPTY, [real]), [skipped])
+    again = runs.advance(runs.advance(EMPTY, [skipped]), [real])
+
+    assert entry == again
+    assert (entry.result, entry.job) == ("Failed", names[1])
+
+
+def test_another_job_of_the_recorded_ones_second_is_looked_into():
+    entry = runs.advance(EMPTY, [ended(report(), name="job-2")])
+
+    assert runs.unrecorded(entry, [job("job-1"), job("job-2")]) == [job("job-1")]
+
+
+def test_the_report_of_the_run_counts_whatever_ends_beside_it_later():
+    both = pod(report())
+    both["status"]["containerStatuses"] += pod(
+        "bye", exit_code=1, at="2026-11-23T06:00:09Z", container="proxy"
+    )["status"]["containerStatuses"]
+
+    found = runs.outcome(job(), [both])
+
+    assert found.exit_code == 0
+    assert found.report is not None
 
 
 def test_only_finished_jobs_newer_than_the_recorded_one_are_looked_into():

@@ -2,7 +2,16 @@ import asyncio
 
 import pytest
 
-from vendorsync_operator.watch import Follower, GoneError, Page, StreamError
+from tests.controller.build import document
+from vendorsync_operator.cache import Cache
+from vendorsync_operator.watch import (
+    Follower,
+    GoneError,
+    Page,
+    StreamError,
+    sweep,
+    sweep_hourly,
+)
 
 
 def thing(name, version="1"):
@@ -168,3 +177,96 @@ def test_an_error_event_other_than_gone_keeps_the_version():
 
     assert script.asked == [("page", ""), ("watch", "5"), ("watch", "5")]
     assert rests == [0.5]
+
+
+def holding(*names):
+    """A cache of resources of one organization, and what it told of them."""
+    told: list[tuple[str, str]] = []
+    cache = Cache(told.append)
+    for name in names:
+        cache.resources.found(document(name))
+    told.clear()
+    return cache, told
+
+
+def held(cache):
+    return sorted(live.key[1] for live in cache.resources)
+
+
+def test_a_resource_whose_deletion_was_missed_is_swept_and_its_sibling_told():
+    cache, told = holding("a", "b", "c")
+    pages = [Page([document("b")], "9", "more"), Page([document("c")], "9")]
+    script = Script(pages, [])
+
+    asyncio.run(sweep(script, cache.resources))
+
+    assert held(cache) == ["b", "c"]
+    assert ("solar", "b") in told
+    assert script.asked == [("page", ""), ("page", "more")]
+
+
+def test_a_resource_that_was_made_again_under_its_name_is_no_longer_the_one_held():
+    cache, _ = holding("a")
+    newer = document("a")
+    newer["metadata"]["uid"] = "newer"
+
+    asyncio.run(sweep(Script([Page([newer], "9")], []), cache.resources))
+
+    assert held(cache) == []
+
+
+def test_a_resource_that_comes_while_the_list_is_read_is_not_swept():
+    cache, _ = holding("a")
+
+    class Busy(Script):
+        async def page(self, next_page):
+            cache.resources.found(document("new"))
+            return await super().page(next_page)
+
+    asyncio.run(sweep(Busy([Page([document("a")], "9")], []), cache.resources))
+
+    assert held(cache) == ["a", "new"]
+
+
+def test_other_namespaces_are_not_swept():
+    cache, _ = holding("a")
+    script = Script([Page([], "9")], [])
+    script.namespace = "wind"
+
+    asyncio.run(sweep(script, cache.resources))
+
+    assert held(cache) == ["a"]
+
+
+@pytest.mark.parametrize("end", [GoneError("expired"), StreamError("down")])
+def test_a_sweep_whose_list_breaks_off_drops_nothing_and_comes_again_in_an_hour(end):
+    cache, _ = holding("a", "b")
+    script = Script([Page([], "9", "more"), end, Page([document("b")], "12")], [])
+    rests, kept = [], []
+
+    async def sleep(seconds):
+        rests.append(seconds)
+        kept.append(held(cache))
+
+    with pytest.raises(ScriptEndedError):
+        asyncio.run(sweep_hourly([script], cache.resources, sleep=sleep, random=lambda: 0.5))
+
+    assert rests == [3600] * 3
+    assert kept == [["a", "b"], ["a", "b"], ["b"]]
+
+
+@pytest.mark.parametrize(("drawn", "seconds"), [(0.0, 2700), (1.0, 4500)])
+def test_sweeps_of_several_operators_drift_apart(drawn, seconds):
+    rests = []
+
+    async def sleep(seconds):
+        rests.append(seconds)
+
+    with pytest.raises(ScriptEndedError):
+        asyncio.run(
+            sweep_hourly(
+                [Script([], [])], holding()[0].resources, sleep=sleep, random=lambda: drawn
+            )
+        )
+
+    assert rests == [seconds]
