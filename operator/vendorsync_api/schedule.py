@@ -153,7 +153,11 @@ class Cron:
         moment += timedelta(minutes=1)
         while moment < end:
             local = moment.astimezone(zone)
-            if not self.on_day(local) or local.hour not in self.hours:
+            if not self.on_day(local):
+                # Not past 22:00, so that a clock change never carries it over a whole hour.
+                hours = max(22 - local.hour, 1)
+                moment += timedelta(hours=hours, minutes=-local.minute)
+            elif local.hour not in self.hours:
                 # To the next hour of the wall clock, never past it: offsets are not whole hours.
                 moment += timedelta(minutes=60 - local.minute)
             elif local.minute not in self.minutes:

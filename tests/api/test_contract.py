@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 
+from tests.syncjob.builders import run_spec
 from vendorsync_api.policy import PolicyError, adapters, load_policy
 from vendorsync_api.reasons import ConditionReason, ExitCode, Result, RunReason, Trigger
 from vendorsync_api.run import REPORT_LIMIT, RunReport
@@ -39,7 +41,28 @@ def test_a_report_of_a_later_version_is_still_read():
 
     read = RunReport.model_validate_json(text)
 
-    assert read.known_reason is None
+    assert read.reason == "NewWord"
+
+
+def test_a_report_fits_however_long_its_words_are():
+    words = dict.fromkeys(("vendor", "stream", "reason", "start_time"), "\0" * 5000)
+
+    message = report(**words, message='"' * 5000).to_message()
+
+    assert len(message.encode()) <= REPORT_LIMIT
+    assert RunReport.model_validate_json(message).result is Result.FAILED
+
+
+@pytest.mark.parametrize("field", ["batchSize", "concurrencyLimit", "deadlineSeconds"])
+def test_a_run_without_rows_writers_or_time_is_refused(field):
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        run_spec(**{field: 0})
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65])
+def test_a_vendor_needs_a_name_that_fits_its_report(name):
+    with pytest.raises(ValidationError, match=r"vendor\.name"):
+        run_spec(vendor={"name": name, "adapter": "solarman"})
 
 
 @pytest.mark.parametrize("reason", RunReason)

@@ -212,6 +212,28 @@ def test_clock_changes_follow_the_wall_clock(day, count):
     assert len(found) == count
 
 
+@settings(max_examples=40)
+@given(
+    zone=st.sampled_from(ZONES[:4]),
+    days=st.frozensets(st.integers(0, 6), min_size=1),
+    hour=st.integers(0, 23),
+    start=st.integers(0, 334 * DAY).map(lambda n: NEW_YEAR + timedelta(minutes=n)),
+)
+def test_ticks_of_some_days_equal_a_walk_over_every_minute(zone, days, hour, start):
+    where = ZoneInfo(zone)
+    cron = Cron.parse(f"7,37 {hour} * * {','.join(map(str, days))}")
+
+    walked = []
+    for minute in range(1, 9 * DAY):
+        moment = start + timedelta(minutes=minute)
+        local = moment.astimezone(where)
+        on = local.isoweekday() % 7 in days and local.hour == hour and local.minute in (7, 37)
+        walked += [moment] * on
+
+    found = cron.ticks(where, start)
+    assert [next(found) for _ in walked] == walked
+
+
 def test_29_february_is_found_four_years_ahead():
     timetable = Timetable("Asia/Kolkata", cron="0 9 29 2 *")
 
