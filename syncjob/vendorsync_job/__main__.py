@@ -101,7 +101,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) ->
     run = Run(spec, _setting(options, environ, stop, handler, reports))
     written = run.execute(_plants)
     if people:
-        _print(_preview(written))
+        _print([run.redactor(line) for line in preview(written)])
     return written.exit_code
 
 
@@ -139,17 +139,22 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
     from contextlib import closing  # noqa: PLC0415
 
     from vendorsync_job.errors import SyncError  # noqa: PLC0415
+    from vendorsync_job.redact import Redactor  # noqa: PLC0415
     from vendorsync_job.settings import read_url  # noqa: PLC0415
-    from vendorsync_job.store.connection import Database  # noqa: PLC0415
+    from vendorsync_job.store.connection import Database, passwords  # noqa: PLC0415
     from vendorsync_job.store.migrate import migrate  # noqa: PLC0415
 
+    redactor = Redactor()
     try:
         run_url = read_url(options.run_url_file) if options.run_url_file else None
-        database = Database(read_url(options.url_file), schema=options.schema)
+        owner_url = read_url(options.url_file)
+        for url in filter(None, (owner_url, run_url)):
+            redactor.add(url, *passwords(url))
+        database = Database(owner_url, schema=options.schema)
         with closing(database), stop.armed():
             done = migrate(database, run_url=run_url, policies=options.policies)
     except SyncError as error:
-        return _fail(error, str)
+        return _fail(error, redactor)
     _print(done or [f"nothing to do: {database.where} is up to date"])
     return 0
 
@@ -196,15 +201,23 @@ def _setting(
     )
 
 
-def _preview(report: RunReport) -> list[str]:
-    lines = [
-        f"plants listed: {report.total}",
-        f"would be created: {report.created}",
-        f"would be updated: {report.updated}",
-        f"unchanged: {report.unchanged}",
-    ]
-    lines += [f"could not be stored: {report.rejected}"] if report.rejected else []
-    return lines if report.exit_code == 0 else [f"{report.reason}: {report.message}"]
+def preview(report: RunReport) -> list[str]:
+    """Return a dry run's report for people: what would change, and whatever is to be said of it."""
+    from vendorsync_api.reasons import Result  # noqa: PLC0415
+
+    lines = []
+    if report.result in (Result.SUCCEEDED, Result.PARTIAL):
+        lines += [
+            f"plants listed: {report.total}",
+            f"would be created: {report.created}",
+            f"would be updated: {report.updated}",
+            f"unchanged: {report.unchanged}",
+        ]
+    if report.rejected:
+        lines.append(f"could not be stored: {report.rejected}")
+    if report.message:
+        lines.append(f"{report.reason}: {report.message}")
+    return lines
 
 
 def _fail(error: SyncError, redact: Callable[[str], str]) -> int:

@@ -54,8 +54,9 @@ def open_access(
     mounts: Path,
     fingerprint_key: bytes,
     deadline: float,
+    sleep: Callable[[float], None],
 ) -> Iterator[VendorAccess]:
-    """Open the client of a run; `deadline` is on the monotonic clock."""
+    """Open the client of a run; `deadline` is on the monotonic clock, `sleep` is for its pauses."""
     # A run that the gate turns away never pays for these.
     from vendorsync_job.accounts import account  # noqa: PLC0415
     from vendorsync_job.http import HttpVendorClient  # noqa: PLC0415
@@ -73,6 +74,7 @@ def open_access(
         allow_private=target.allow_private,
         ca_file=target.ca_file,
         deadline=deadline,
+        sleep=sleep,
     ) as client:
         yield VendorAccess(
             target.origin,

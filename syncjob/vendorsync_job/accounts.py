@@ -36,8 +36,7 @@ def account(
             if chosen.get(key) is not None
         ),
     ]
-    used = {key for group in policy.secret_keys for key in group} | set(policy.optional_keys)
-    secrets = [(key, credentials[key]) for key in sorted(used) if key in credentials]
+    secrets = [(key, credentials[key]) for key in sorted(policy.keys) if key in credentials]
     return Account(
         key=sha256(_framed([("adapter", policy.adapter), ("host", host), *identity])).digest(),
         adapter=policy.adapter,

@@ -22,7 +22,7 @@ from vendorsync_job.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-LONGEST_REST: Final = 3600.0
+LONGEST_WAIT: Final = 3600.0
 """Seconds; a longer `Retry-After` counts as this much."""
 PIECE: Final = 1 << 20
 GZIP: Final = 16 + zlib.MAX_WBITS
@@ -121,7 +121,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if until is None:
             return None
         seconds = (until - now).total_seconds()
-    return min(seconds, LONGEST_REST) if seconds > 0 else None
+    return min(seconds, LONGEST_WAIT) if seconds > 0 else None
 
 
 def _http_date(text: str) -> datetime | None:

@@ -81,6 +81,7 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
         mounts=setting.mounts,
         fingerprint_key=secrets.token_bytes(32),
         deadline=setting.monotonic() + spec.deadline_seconds,
+        sleep=setting.stop.sleep,
     )
     with access as vendor, setting.stop.armed():
         session = AccountSession(MemoryTokens(hide), vendor.adapter.authenticate, setting.now)

@@ -76,7 +76,11 @@ class Stop:
             raise self.error
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, or raise as soon as the run is asked to end."""
+        """Sleep until the run is asked to end at the latest.
+
+        Raises the reason where waits may be broken off, returns elsewhere. A shield does not keep
+        that away: who sleeps has nothing open.
+        """
         self._event.wait(seconds)
         if self._armed:
             self.check()

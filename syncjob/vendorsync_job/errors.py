@@ -11,7 +11,8 @@ SyncError                       has a RunReason, so an exit code, a result and a
 │   ├── VendorContractError     the answer is not what the API promises (exit 65)
 │   ├── VendorRefusedError      refused for good: a right or a plan is missing (exit 65)
 │   ├── ThrottledError          too many calls; rest until `retry_after` (exit 69)
-│   ├── QuotaExhaustedError     allowance used up; rest until it turns (exit 65)
+│   │   ├── QuotaExhaustedError allowance used up; rest until it turns (exit 65)
+│   │   └── AccountLockedError  the vendor locked the account; rest a day (exit 77)
 │   └── VendorUnavailableError  transient (exit 69)
 │       └── TLSFailedError
 ├── DatabaseUnavailableError    transient (exit 69)
@@ -125,16 +126,31 @@ class ThrottledError(VendorError):
     """The vendor asks for fewer calls; `retry_after` is in seconds, None when it named none."""
 
     reason = RunReason.VENDOR_THROTTLED
+    usual_rest: ClassVar[float] = 300.0
+    """Seconds to leave the account alone when the vendor named no time."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+    @property
+    def rest(self) -> float:
+        """Seconds to leave the account alone."""
+        return self.retry_after or self.usual_rest
 
 
 class QuotaExhaustedError(ThrottledError):
     """The allowance is used up; `retry_after` is in seconds until it turns, if known."""
 
     reason = RunReason.QUOTA_EXHAUSTED
+    usual_rest = 86_400.0
+
+
+class AccountLockedError(ThrottledError):
+    """The vendor locked the account; each further login may prolong that."""
+
+    reason = RunReason.ACCOUNT_LOCKED
+    usual_rest = 86_400.0
 
 
 class VendorUnavailableError(VendorError):

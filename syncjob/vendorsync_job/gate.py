@@ -59,7 +59,8 @@ def check(schedule: RunSchedule | None, started: Start, now: datetime) -> None:
 def _tick(schedule: RunSchedule | None, job_name: str) -> datetime | None:
     if schedule is None:
         return None
-    match = re.fullmatch(re.escape(schedule.cron_job) + r"-([0-9]{1,10})", job_name)
+    # Eight digits of minutes last until 2160; ten would be more than datetime can hold.
+    match = re.fullmatch(re.escape(schedule.cron_job) + r"-([0-9]{1,8})", job_name)
     if match is None:
         return None
     return datetime.fromtimestamp(int(match[1]) * 60, UTC)

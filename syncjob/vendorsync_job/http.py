@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import re
 import ssl
 import threading
 import time
@@ -39,6 +40,8 @@ HEADERS: Final = {
     "Accept-Encoding": "gzip",
     "User-Agent": "vendorsync",
 }
+FIELD_VALUE: Final = re.compile(r"[!-~]+([ \t]+[!-~]+)*")
+"""What every server understands (RFC 9110, 5.5)."""
 PATIENCE: Final = 5.0
 """Seconds of `Retry-After` that a 503 may ask for and still be tried again in the same run."""
 
@@ -60,9 +63,8 @@ class Limits:
 class HttpVendorClient:
     """Calls one origin and returns parsed JSON objects: the `VendorClient` of `ports`.
 
-    `deadline` is the run's own, on the same monotonic `clock`. `before_call` is called before each
-    try, so that a budget can count it or refuse it by an error of its own. One client may serve
-    several threads. Redirects and the proxies of the environment are not followed.
+    `deadline` is the run's own, on the same monotonic `clock`. One client may serve several
+    threads. Redirects and the proxies of the environment are not followed.
     """
 
     def __init__(
@@ -77,7 +79,6 @@ class HttpVendorClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float, float], float] | None = None,
-        before_call: Callable[[], None] | None = None,
         resolve: Callable[[str, int], Sequence[Address]] = resolve,
     ) -> None:
         _silence_request_logs()
@@ -89,7 +90,6 @@ class HttpVendorClient:
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter or random.SystemRandom().uniform
-        self._before_call = before_call
         self._counting = threading.Lock()
         self._deadline = Deadline()
         self._http = httpx.Client(
@@ -151,6 +151,8 @@ class HttpVendorClient:
         *,
         once: bool,
     ) -> dict[str, Any]:
+        call = f"{method} {path}"
+        self._check_headers(headers or {}, call)
         request = self._http.build_request(
             method,
             path,
@@ -160,12 +162,12 @@ class HttpVendorClient:
             if body is not None
             else headers,
         )
-        call = f"{method} {path}"
         for attempt in range(1, self._limits.tries + 1):
             try:
                 return self._attempt(request, call)
             except RepeatableError as failure:
-                pause = self._jitter(0.0, self._limits.backoff * 2 ** (attempt - 1))
+                drawn = self._jitter(0.0, self._limits.backoff * 2 ** (attempt - 1))
+                pause = max(drawn, failure.retry_after or 0.0)
                 if not self._may_repeat(failure, attempt, pause, once=once):
                     raise failure.error from failure.error.__cause__
                 logger.info(
@@ -173,6 +175,16 @@ class HttpVendorClient:
                 )
                 self._sleep(pause)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _check_headers(self, headers: Mapping[str, str], call: str) -> None:
+        """Refuse what HTTP cannot carry: the libraries' own errors would show or hide too much."""
+        for name, value in headers.items():
+            if not FIELD_VALUE.fullmatch(value):
+                raise ConfigurationError(
+                    f"header {name} of {call} to {self._title} cannot carry its value: look in the"
+                    " credentials' Secret for a blank or a line end at the end of a value, and for"
+                    " characters outside ASCII such as a no-break space"
+                )
 
     def _may_repeat(
         self, failure: RepeatableError, attempt: int, pause: float, *, once: bool
@@ -189,8 +201,6 @@ class HttpVendorClient:
         now = self._clock()
         if now >= self._run_deadline:
             raise DeadlineExceededError(f"the run's deadline passed before {call} of {self._title}")
-        if self._before_call is not None:
-            self._before_call()
         with self._counting:
             self.calls += 1
         self._deadline.at = min(now + self._limits.total, self._run_deadline)

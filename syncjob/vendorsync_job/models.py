@@ -32,7 +32,10 @@ class Plant:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A record that cannot be stored, with the reason and the record as the vendor sent it."""
+    """A record that cannot be stored, with the reason and the record as the vendor sent it.
+
+    The record may name people: whoever keeps it strips that.
+    """
 
     key: str | None
     reason: str

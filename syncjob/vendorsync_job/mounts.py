@@ -56,12 +56,8 @@ class Secret:
                 f" {absent}; it needs {keys}"
             )
 
-    def texts(self) -> dict[str, str]:
-        """Return the values as text, without one newline at their end."""
-        return {key: self.text(key) for key in self.files}
-
     def text(self, key: str) -> str:
-        """Return one value as text."""
+        """Return one value as text, without one newline at its end."""
         try:
             return self.files[key].decode().removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError:
@@ -91,7 +87,8 @@ class Mounts:
         secret = self._read(CREDENTIALS_PATH, self._spec.credentials.name)
         wanted = [" or ".join(group) for group in policy.secret_keys]
         secret.require(wanted, policy.missing_keys(_filled(secret)))
-        return secret.texts()
+        # A shared Secret may hold more, in any form.
+        return {key: secret.text(key) for key in sorted(policy.keys & secret.files.keys())}
 
     def database_url(self) -> str:
         """Return the connection string of the database."""
@@ -135,7 +132,10 @@ class Mounts:
 def secrets_of(
     policy: VendorPolicy, credentials: Mapping[str, str], database_url: str = ""
 ) -> list[str]:
-    """Return the values that no log may show; an optional key such as a country code is none."""
+    """Return the values that no log may show; an optional key such as a country code is none.
+
+    What libpq takes for the URL's password is known only when the database is opened.
+    """
     hidden = [text for key, text in credentials.items() if key not in policy.optional_keys]
     if not database_url:
         return hidden

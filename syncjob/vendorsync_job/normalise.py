@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from vendorsync_job.models import Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 Record = TypeVar("Record")
 Row = dict[str, Any]
@@ -45,9 +45,6 @@ MILLISECONDS: Final = 1e11
 EARLIEST: Final = datetime(1970, 1, 2, tzinfo=UTC)
 LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 DIRECTION_MARKS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
-PERSONAL: Final = re.compile(
-    r"owner|contact|phone|mobile|e?mail|user|customer|person|tel($|_)|linkman", re.IGNORECASE
-)
 CHANGING: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?"
     r"|[0-9a-f]{8}-[0-9a-f-]{27}|\b(?=\w*\d)[0-9a-f]{12,}\b|\d{5,}",
@@ -70,12 +67,12 @@ def records(
     bad: list[Rejection] = []
     for row in rows:
         if not isinstance(row, dict):
-            bad.append(Rejection(None, "the record is not an object", {"value": storable(row)}))
+            bad.append(Rejection(None, "the record is not an object", {"value": row}))
             continue
         try:
             good.append(read(row))
         except UnfitError as error:
-            bad.append(Rejection(_key_of(row, key), str(error), without_personal(row)))
+            bad.append(Rejection(_key_of(row, key), str(error), row))
     return tuple(good), tuple(bad)
 
 
@@ -276,28 +273,6 @@ def whole(value: object) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,15}", value.strip(), re.ASCII):
         return int(value)
     return value if isinstance(value, int) else None
-
-
-def without_personal(row: Mapping[str, Any], depth: int = 4) -> dict[str, Any]:
-    """Return a record as PostgreSQL can keep it, without names, phones and addresses of people."""
-    return {
-        cleaned(str(key))[:64]: storable(value, depth)
-        for key, value in list(row.items())[:200]
-        if not PERSONAL.search(str(key))
-    }
-
-
-def storable(value: object, depth: int = 4) -> object:
-    """Return a JSON value without NUL and lone surrogates, bounded in length and depth."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, str):
-        return cleaned(value)[:500]
-    if depth and isinstance(value, dict):
-        return without_personal(value, depth - 1)
-    if depth and isinstance(value, list):
-        return [storable(item, depth - 1) for item in value[:50]]
-    return "…"
 
 
 def _kind(value: object) -> str:

@@ -16,7 +16,7 @@ from vendorsync_job.report import Outcome
 from vendorsync_job.session import AccountSession
 from vendorsync_job.store import bindings, schema
 from vendorsync_job.store.ciphers import Ciphers
-from vendorsync_job.store.connection import Database
+from vendorsync_job.store.connection import Database, passwords
 from vendorsync_job.store.plants import Place, PlantComparison
 from vendorsync_job.store.runs import RunRow
 from vendorsync_job.store.stored_run import StoredRun
@@ -151,6 +151,7 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[PlantStream]:
         shield=setting.stop.shield,
         sleep=setting.stop.sleep,
     )
+    run.redactor.add(*passwords(inputs.database_url))
     run.cancel = database.cancel
     access = open_access(
         spec,
@@ -159,6 +160,7 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[PlantStream]:
         mounts=setting.mounts,
         fingerprint_key=keys.fingerprint,
         deadline=run.deadline,
+        sleep=setting.stop.sleep,
     )
     with closing(database), access as vendor:
         run.calls = vendor.calls

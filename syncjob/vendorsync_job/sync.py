@@ -26,6 +26,9 @@ class PlantSink(Protocol):
     def write(self, plants: Sequence[Plant], rejected: Sequence[Rejection]) -> Counts:
         """Take one chunk, whose keys are unique, and return what became of its records."""
 
+    def renew(self) -> None:
+        """Keep the right to write while the vendor takes its time; called after each page."""
+
 
 class Interruption(Protocol):
     """Tells when the run has to end, and keeps that away from a chunk in hand."""
@@ -74,6 +77,7 @@ def sync(
 
     for page in listing:
         stop.check()
+        sink.renew()
         for rejection in page.rejected:
             rejected.append(rejection)
             if len(plants) + len(rejected) >= batch_size:

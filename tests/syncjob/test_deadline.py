@@ -64,6 +64,15 @@ def test_cleaning_up_is_not_broken_off(stop):
     stop.sleep(0)
 
 
+def test_a_sleep_ends_with_the_wish_to_stop_and_raises_where_waits_may_be_broken_off(stop):
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    with pytest.raises(InterruptedRunError), stop.armed(), stop.shield():
+        stop.sleep(30)
+
+    stop.sleep(30)
+
+
 def watchdog(stop, seconds, ended, cancelled=None):
     ticks = iter(range(0, 10_000, 2))
     return Watchdog(
@@ -88,7 +97,8 @@ def test_the_deadline_breaks_a_wait_off(stop):
 def test_who_does_not_obey_is_cancelled_and_then_ended(stop):
     cancelled, ended = threading.Event(), threading.Event()
 
-    with watchdog(stop, 4, lambda _: ended.set(), cancelled.set), stop.armed(), stop.shield():
+    # The shield is the last to go: a kick between it and the arming would raise here.
+    with stop.shield(), stop.armed(), watchdog(stop, 4, lambda _: ended.set(), cancelled.set):
         assert cancelled.wait(30)
         assert ended.wait(30)
 

@@ -43,6 +43,9 @@ def test_a_job_named_after_a_recent_minute_is_scheduled():
         pytest.param(job_name(DAY), DAY - timedelta(minutes=5), id="a minute still to come"),
         pytest.param(job_name(DAY, "another-cronjob"), DAY, id="another CronJob"),
         pytest.param("", DAY, id="no Job at all"),
+        pytest.param(
+            "organization-a-solarman-plants-9876543210", DAY, id="a minute beyond all calendars"
+        ),
     ],
 )
 @pytest.mark.requirement("C06")

@@ -17,7 +17,6 @@ from vendorsync_job.errors import (
     ConfigurationError,
     DeadlineExceededError,
     EndpointRefusedError,
-    QuotaExhaustedError,
     ThrottledError,
     TLSFailedError,
     VendorContractError,
@@ -345,6 +344,33 @@ def test_a_server_that_asks_for_a_long_pause_is_left_alone(client, canned, rest,
     assert server.connections == calls
 
 
+@pytest.mark.fault("V1")
+def test_a_pause_is_never_shorter_than_the_one_that_the_server_asked_for(client, canned):
+    server = canned("HTTP/1.1 503 Busy", "Retry-After: 3")
+    pauses: list[float] = []
+    drawn = iter([0.1, 4.0, 0.0])
+    vendor = client(server.url, sleep=pauses.append, jitter=lambda _low, _high: next(drawn))
+
+    with pytest.raises(VendorUnavailableError):
+        ask(vendor)
+
+    assert pauses == [3.0, 4.0]
+
+
+@pytest.mark.fault("V1")
+def test_a_pause_that_the_server_asked_for_and_the_run_has_no_time_for_is_not_begun(client, canned):
+    server = canned("HTTP/1.1 503 Busy", "Retry-After: 4")
+    pauses: list[float] = []
+    vendor = client(
+        server.url, clock=lambda: 100.0, deadline=103.0, sleep=pauses.append, limits=Limits(total=2)
+    )
+
+    with pytest.raises(VendorUnavailableError):
+        ask(vendor)
+
+    assert (server.connections, pauses) == (1, [])
+
+
 @pytest.mark.fault("V8")
 def test_headers_that_drip_are_cut_at_the_total_time(client, canned):
     server = canned("HTTP/1.1 200 OK", pause=0.1)
@@ -392,15 +418,20 @@ def test_a_throttle_is_not_tried_again(client, sim):
     assert vendor.calls == 1
 
 
-def test_a_budget_can_refuse_a_call_before_it_is_made(client, sim):
-    def refuse():
-        raise QuotaExhaustedError("the hour's allowance is used up")
+@pytest.mark.fault("S2")
+@pytest.mark.parametrize(
+    "end", [" ", "\n", "\r\nX-Other: 1", "\u00a0", "ü"], ids=lambda end: end.encode().hex()
+)
+def test_a_value_that_no_header_can_carry_is_named_by_its_header_and_not_shown(client, sim, end):
+    vendor = client()
 
-    vendor = client(before_call=refuse)
+    with pytest.raises(ConfigurationError) as caught:
+        ask(vendor, headers={"x-access-key": f"sim-secret{end}"})
 
-    with pytest.raises(QuotaExhaustedError):
-        ask(vendor)
-
+    assert str(caught.value).startswith("header x-access-key of POST /station/v1.0/list to Sim")
+    assert "blank or a line end" in str(caught.value)
+    assert "sim-secret" not in str(caught.value)
+    assert caught.value.__context__ is None
     assert (vendor.calls, sim.calls()) == (0, [])
 
 

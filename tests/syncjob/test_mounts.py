@@ -94,6 +94,13 @@ def test_a_value_that_is_no_text_is_named_and_not_shown(root):
         mounts(root).credentials(POLICY)
 
 
+def test_a_shared_secret_may_hold_other_keys_that_are_no_text(root):
+    (root / "credentials" / "keystore.p12").write_bytes(b"\xff\xfe")
+    (root / "credentials" / "countryCode").write_text("91")
+
+    assert set(mounts(root).credentials(POLICY)) == {*GOOD, "countryCode"}
+
+
 @pytest.mark.fault("S2")
 def test_passwords_count_as_secrets_as_written_and_as_meant():
     url = "postgresql://u:p%40ss%2Fword@db/app"

@@ -281,7 +281,6 @@ def test_sigterm_leaves_whole_chunks_a_free_lease_and_a_report(job, clouds):
     assert (again.report["created"], again.report["unchanged"]) == (150, 100)
 
 
-@pytest.mark.fault("D6")
 @pytest.mark.fault("K2")
 def test_after_a_kill_the_next_pod_of_the_job_goes_on(job, clouds):
     clouds.fault("latency", seconds=20, vendor="solarman", path=LIST, page=2)
@@ -362,6 +361,24 @@ def test_an_unreachable_database_is_transient_and_makes_no_vendor_call(job, clou
     )
     assert "hunter2" not in ended.output
     assert clouds.calls() == []
+
+
+@pytest.mark.fault("S2")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "host=127.0.0.1 port=1 dbname=hun#ter2 user=u password=hun#ter2",
+        "postgresql://u:hun#ter2@127.0.0.1:1/hun#ter2",
+    ],
+)
+def test_a_password_is_hidden_however_the_url_is_written(job, url):
+    (job.root / "database" / "url").write_text(url)
+    ended = job.run()
+
+    assert ended.report["message"] == (
+        "database 127.0.0.1:1/*** cannot be reached: Connection refused"
+    )
+    assert "hun#ter2" not in ended.output
 
 
 @pytest.mark.requirement("R17")

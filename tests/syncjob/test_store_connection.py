@@ -8,7 +8,13 @@ from vendorsync_job.errors import (
     SchemaMismatchError,
     SyncError,
 )
-from vendorsync_job.store.connection import Database, LockTimeoutError, Timeouts
+from vendorsync_job.store.connection import (
+    Database,
+    LockTimeoutError,
+    Timeouts,
+    passwords,
+    translate,
+)
 
 
 def connect(url):
@@ -27,6 +33,70 @@ def test_a_url_that_cannot_be_used_is_refused_and_not_shown(url):
     with pytest.raises(ConfigurationError, match="write postgresql://user:password@host") as caught:
         Database(url)
     assert "pass word" not in str(caught.value)
+
+
+@pytest.mark.fault("S2")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hun/ter2@db/app",
+        "postgresql://u:12/ter2@db/app",
+        "postgresql://u:hun@ter2@db/app",
+        "postgresql://u:hun@ter/2@db:5432/app",
+        "postgresql://u:hun#ter2@@db/app",
+        "postgresql://hun/ter2@db/app",
+        "postgresql://u:pw@db:hunter2/app",
+        "host=u@db dbname=app password=hunter2",
+        "host=db port=hunter2",
+    ],
+)
+def test_a_password_that_tears_the_url_is_refused_and_not_shown(url):
+    with pytest.raises(ConfigurationError, match="special characters percent-encoded") as caught:
+        Database(url)
+    assert not any(part in str(caught.value) for part in ("hun", "ter2", "ter/"))
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("postgresql://u:p%40ss%2Fw%23@db:6543/app", "db:6543/app"),
+        ("postgresql://u:p#w?x=y@db/app?application_name=a@b", "db:5432/app"),
+        ("postgresql://u:p@one:1,two:2/app", "one,two:1,2/app"),
+        ("postgresql://u@db/app", "db:5432/app"),
+        ("host=db port=6543 dbname=app user=u password=p@ss/w#", "db:6543/app"),
+        ("host=db user=u dbname=a@b password='p w'", "db:5432/a@b"),
+    ],
+)
+def test_every_form_that_is_clear_is_taken(url, where):
+    assert Database(url).where == where
+
+
+@pytest.mark.fault("S2")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hun#ter?2@db/app",
+        "postgresql://u:hun%23ter%3F2@db/app",
+        "postgresql://db/app?user=u&password=hun%23ter%3F2",
+        "host=db user=u password=hun#ter?2",
+    ],
+)
+def test_the_password_is_known_to_the_redactor_in_every_form(url):
+    assert passwords(url) == ["hun#ter?2"]
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("55P03", LockTimeoutError),
+        ("55006", DatabaseUnavailableError),
+        ("55000", SyncError),
+        ("55P02", SyncError),
+        ("57P01", DatabaseUnavailableError),
+    ],
+)
+def test_of_the_states_of_objects_only_those_that_pass_are_transient(state, kind):
+    assert type(translate(psycopg.errors.lookup(state)(), "db/app")) is kind
 
 
 @pytest.mark.fault("D1")
@@ -85,7 +155,6 @@ def test_a_wait_for_a_lock_is_bounded(app):
 
 
 @pytest.mark.postgres
-@pytest.mark.fault("D4")
 def test_nothing_outlives_a_transaction(app):
     with app.database() as database:
         with database.transaction() as cursor:

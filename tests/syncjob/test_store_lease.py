@@ -65,6 +65,26 @@ def test_a_held_lease_is_renewed_after_a_third_of_its_life(app):
     assert app.value(until) > first
 
 
+def test_a_lease_is_renewed_between_pages_once_it_is_due(app):
+    until = "SELECT until FROM vendorsync.leases"
+    with stored_run(app) as run:
+        first = app.value(until)
+        run.plants.renew()
+        assert app.value(until) == first
+        run.lease._renewed -= 61
+        run.plants.renew()
+        assert app.value(until) > first
+        assert app.value("SELECT chunk FROM vendorsync.runs") == 0
+
+
+def test_a_lease_that_another_run_took_is_not_renewed(app):
+    with stored_run(app) as sleeper:
+        app.do(EXPIRE)
+        sleeper.lease._renewed -= 61
+        with stored_run(app), pytest.raises(LeaseLostError):
+            sleeper.plants.renew()
+
+
 def test_a_freed_lease_can_be_taken_at_once_and_only_by_its_holder_freed(app):
     old, new = Lease(1, "plants", owner="old"), Lease(1, "plants", owner="new")
     with app.transaction() as cursor:

@@ -1,4 +1,5 @@
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,7 +12,9 @@ from tests.syncjob.builders import page, plant, plants, stored_run
 from vendorsync_job.errors import DatabaseUnavailableError, SchemaMismatchError
 from vendorsync_job.listing import Listing
 from vendorsync_job.models import Counts, Rejection
+from vendorsync_job.store import schema
 from vendorsync_job.store.connection import Database
+from vendorsync_job.store.plants import Place, PlantComparison
 from vendorsync_job.sync import Progress, sync
 
 pytestmark = pytest.mark.postgres
@@ -114,6 +117,37 @@ def test_rows_that_are_equal_already_are_adopted_without_a_write(app):
     assert write(app, plants(2)) == Counts(unchanged=2)
     assert app.rows("SELECT xmin::text FROM plants") == before
     assert app.value("SELECT count(*) FROM vendorsync.hashes") == 2
+
+
+def previewed(app, records):
+    with app.transaction(read_only=True) as cursor:
+        table = schema.check_application(cursor, "public")
+    with app.database() as database:
+        return PlantComparison(database, table, Place("public", 3, 1)).write(records, [])
+
+
+def test_a_dry_run_counts_rows_that_are_equal_already_as_unchanged(app):
+    app.do(
+        "ALTER TABLE plants ALTER capacity_kw TYPE numeric(8, 1), ALTER latitude TYPE real,"
+        " ALTER commissioned_at TYPE timestamp, ALTER name TYPE varchar(20)"
+    )
+    records = plants(
+        4,
+        capacity_kw=Decimal("5.55"),
+        latitude=Decimal("18.520431"),
+        commissioned_at=datetime(2020, 5, 1, 6, 30, tzinfo=UTC),
+    )
+    write(app, records)
+    app.do("DELETE FROM vendorsync.hashes")
+    changed = [
+        replace(records[0], name="renamed"),
+        replace(records[1], name="x" * 21),
+        *records[2:],
+        plant(5),
+    ]
+
+    assert previewed(app, changed) == Counts(created=1, updated=2, unchanged=2)
+    assert previewed(app, changed[2:4]) == write(app, changed[2:4]) == Counts(unchanged=2)
 
 
 def test_an_application_without_stamps_or_optional_columns_is_served(app):

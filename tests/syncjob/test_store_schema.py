@@ -54,6 +54,16 @@ def test_a_unique_key_over_part_of_the_rows_does_not_count(app):
         check(app)
 
 
+def test_a_deferrable_key_does_not_count(app):
+    app.do(
+        "ALTER TABLE plants DROP CONSTRAINT plants_vendor_id_vendor_plant_id_key",
+        "ALTER TABLE plants ADD UNIQUE (vendor_id, vendor_plant_id) DEFERRABLE",
+    )
+
+    with pytest.raises(SchemaMismatchError, match="unique key"):
+        check(app)
+
+
 def test_a_column_that_demands_a_value_of_the_application_is_named(app):
     app.do("ALTER TABLE plants ADD COLUMN tariff text NOT NULL DEFAULT 'x'")
     check(app)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.syncjob.builders import NOON, account, ciphers
 from vendorsync_job.errors import (
+    AccountLockedError,
     CredentialsRejectedError,
     DatabaseUnavailableError,
     QuotaExhaustedError,
@@ -171,6 +172,45 @@ def test_a_throttled_account_rests_until_the_named_time(tokens, kind):
         tokens(now=NOON + timedelta(seconds=599)).check()
     tokens(now=NOON + timedelta(seconds=601)).check()
     assert vendor.logins == 1
+
+
+@pytest.mark.fault("V4")
+@pytest.mark.parametrize(
+    ("kind", "seconds"),
+    [(ThrottledError, 300), (QuotaExhaustedError, 86_400), (AccountLockedError, 86_400)],
+)
+def test_without_a_named_time_a_throttle_rests_minutes_and_a_used_up_allowance_a_day(
+    tokens, kind, seconds
+):
+    vendor = Vendor(kind("no more"))
+    with pytest.raises(kind):
+        tokens().refresh(None, vendor.login)
+
+    with pytest.raises(kind) as caught:
+        tokens(now=NOON + timedelta(seconds=seconds - 1)).check()
+    assert type(caught.value) is kind
+    tokens(now=NOON + timedelta(seconds=seconds + 1)).check()
+
+
+@pytest.mark.fault("T6")
+def test_a_locked_account_is_left_alone_and_its_credentials_are_not_blocked(app, tokens):
+    vendor = Vendor(AccountLockedError("locked"))
+    for _ in range(3):
+        with pytest.raises(AccountLockedError, match=r"^locked$"):
+            tokens().refresh(None, vendor.login)
+
+    assert vendor.logins == 1
+    assert app.value("SELECT count(*) FROM vendorsync.blocks") == 0
+
+
+def test_a_newer_token_that_other_credentials_brought_is_not_taken(tokens):
+    first = tokens().refresh(None, Vendor().login)
+    other = tokens(of=account(b"g" * 32)).refresh(first, Vendor().login)
+    vendor = Vendor()
+
+    got = tokens().refresh(first, vendor.login)
+
+    assert (other.generation, got.generation, vendor.logins) == (2, 3, 1)
 
 
 @pytest.mark.fault("T9")

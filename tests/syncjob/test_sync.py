@@ -16,6 +16,10 @@ class Sink:
 
     def __init__(self):
         self.chunks = []
+        self.renewals = 0
+
+    def renew(self):
+        self.renewals += 1
 
     def write(self, records, rejected):
         self.chunks.append([record.name for record in records])
@@ -50,6 +54,13 @@ def test_pages_are_gathered_into_chunks_of_the_batch_size():
 
     assert [len(chunk) for chunk in sink.chunks] == [3, 3, 1]
     assert progress.complete
+
+
+@pytest.mark.fault("D7")
+def test_the_lease_is_looked_after_with_each_page_though_no_chunk_is_full():
+    sink, _, _ = run([page(plant(number)) for number in range(4)], batch_size=9)
+
+    assert (len(sink.chunks), sink.renewals) == (1, 4)
 
 
 def test_an_empty_account_writes_nothing_and_is_complete():

@@ -9,6 +9,7 @@ import pytest
 from tests.vendors.clouds import CLOUDS
 from tests.vendors.recorded import RecordedClient, once_with
 from vendorsync_job.errors import (
+    AccountLockedError,
     CredentialsRejectedError,
     QuotaExhaustedError,
     ThrottledError,
@@ -77,8 +78,6 @@ def test_the_login_sends_keys_in_header_and_body_and_the_password_as_it_is():
         ("-1", r"does not exist on this gateway.*baseURL.*https://gateway\.isolarcloud\.in"),
         (-1, "does not exist on this gateway"),
         ("0", "password is wrong"),
-        ("2", "locked after wrong passwords"),
-        ("5", "locked by an administrator"),
         ("7", "login_state 7: sim words"),
     ],
     ids=repr,
@@ -87,6 +86,19 @@ def test_a_refused_login_is_told_by_its_state_though_the_answer_says_success(sta
     made, _ = adapter(wrapped({"login_state": state, "token": None, "msg": "sim words"}))
 
     with pytest.raises(CredentialsRejectedError, match=words):
+        made.authenticate()
+
+
+@pytest.mark.fault("V2")
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("2", "locked after wrong passwords"), (5, "locked by an administrator")],
+    ids=repr,
+)
+def test_a_locked_account_is_not_taken_for_wrong_credentials(state, words):
+    made, _ = adapter(wrapped({"login_state": state, "token": None}))
+
+    with pytest.raises(AccountLockedError, match=words):
         made.authenticate()
 
 
@@ -261,10 +273,11 @@ def test_an_answer_without_its_parts_breaks_the_contract(answer):
 @pytest.mark.fault("V2")
 @pytest.mark.parametrize("state", ["-1", "0", "2", "5"])
 def test_the_simulated_cloud_refuses_with_the_same_states(at, state):
+    kind = AccountLockedError if state in "25" else CredentialsRejectedError
     vendor = at(CLOUDS["sungrow"])
     vendor.fault("login_state", path="/openapi/login", state=state)
 
-    with pytest.raises(CredentialsRejectedError, match=f"login_state {state}"):
+    with pytest.raises(kind, match=f"login_state {state}"):
         vendor.adapter().authenticate()
 
     assert vendor.logins() == 1

@@ -25,7 +25,7 @@ from vendorsync_job.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,14 @@ REFUSALS = (
 """What a refused start-up says; the protocol hands no SQLSTATE out for it."""
 
 LOCK_NOT_AVAILABLE = "55P03"
+OBJECT_IN_USE = "55006"
 MISMATCHES = {"3F000", "42P01", "42P10", "42703", "42804"}
+TRANSIENT_CLASSES = {"08", "40", "53", "57", "58"}
+TRANSIENT = {LOCK_NOT_AVAILABLE, OBJECT_IN_USE, "25006"}
+NO_CONNECTION_STRING = (
+    "the database URL is not a PostgreSQL connection string; write"
+    " postgresql://user:password@host:5432/database, special characters percent-encoded"
+)
 
 
 class LockTimeoutError(DatabaseUnavailableError):
@@ -177,10 +184,9 @@ def parameters(url: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = conninfo_to_dict(url)
     except psycopg.Error:
-        raise ConfigurationError(
-            "the database URL is not a PostgreSQL connection string; write"
-            " postgresql://user:password@host:5432/database, special characters percent-encoded"
-        ) from None
+        raise ConfigurationError(NO_CONNECTION_STRING) from None
+    if _is_torn(url, found):
+        raise ConfigurationError(NO_CONNECTION_STRING)
     if not (found.get("host") or found.get("hostaddr") or found.get("service")):
         raise ConfigurationError(
             "the database URL names no host; write postgresql://user:password@host:5432/database"
@@ -198,6 +204,24 @@ def parameters(url: str) -> dict[str, Any]:
     return defaults | found
 
 
+def passwords(url: str) -> list[str]:
+    """Return what no log may show, as libpq reads it; raises ConfigurationError as `parameters`."""
+    found = parameters(url)
+    return [str(found[name]) for name in ("password", "sslpassword") if found.get(name)]
+
+
+def _is_torn(url: str, found: Mapping[str, Any]) -> bool:
+    """Tell whether a raw `/`, `@` or `#` tore the password, so that host or name hold a part."""
+    hosts, ports = str(found.get("host", "")), str(found.get("port", ""))
+    authority, _, _ = url.partition("?")
+    return (
+        "@" in hosts
+        or ("://" in authority and authority.count("@") > 1)
+        or ("@" in str(found.get("dbname", "")) and not found.get("user"))
+        or any(port and not (port.isascii() and port.isdigit()) for port in ports.split(","))
+    )
+
+
 def quoted(identifier: str) -> str:
     """Return an SQL identifier in double quotes."""
     return '"' + identifier.replace('"', '""') + '"'
@@ -213,7 +237,7 @@ def translate(error: psycopg.Error, where: str) -> SyncError:
         return DatabaseRefusedError(f"database {where} refuses the role: {said}")
     if state in MISMATCHES:
         return SchemaMismatchError(f"database {where} lacks what the job needs: {said}")
-    if state[:2] in {"08", "40", "53", "55", "57", "58"} or state == "25006":
+    if state[:2] in TRANSIENT_CLASSES or state in TRANSIENT:
         kind = LockTimeoutError if state == LOCK_NOT_AVAILABLE else DatabaseUnavailableError
         return kind(f"database {where} broke off: {said}")
     fault = f"{type(error).__name__} ({state})"

@@ -2,7 +2,8 @@
 
 The epoch fences: each transaction that writes locks the lease's row with the epoch it was given, so
 a run that slept through its lease and wakes up writes nothing. The end frees the lease of a run
-that was killed; a new pod of the same Job need not wait for it.
+that was killed; a new pod of the same Job need not wait for it. It is renewed with chunks and
+between pages once a third of its life is over.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from vendorsync_job.store.connection import Cursor
 
 LIFETIME = 180.0
-"""Seconds; longer than the longest wait for one page."""
+"""Seconds; two thirds of it outlast one page with all its tries, which is what renewing needs.
+
+A login behind another run's may take longer; then the epoch decides who goes on.
+"""
 HELD = "another run of this vendor and stream holds the lease"
 
 

@@ -99,12 +99,19 @@ class PlantComparison:
     def write(self, plants: Sequence[Plant], rejected: Sequence[Rejection]) -> Counts:
         """Count what a run would do with the records."""
         change = self.compare(plants)
+        differing = [change.rows[key] for key in sorted(change.existing)]
+        equal = self._database.retrying(
+            lambda cursor: self._equal(cursor, differing), read_only=True
+        )
         return Counts(
             created=len(change.rows) - len(change.existing),
-            updated=len(change.existing),
-            unchanged=change.unchanged,
+            updated=len(change.existing) - equal,
+            unchanged=change.unchanged + equal,
             rejected=len(rejected) + len(change.rejections),
         )
+
+    def renew(self) -> None:
+        """Hold nothing, so there is nothing to renew."""
 
     def compare(self, plants: Sequence[Plant]) -> Change:
         """Return what would have to be written."""
@@ -128,6 +135,29 @@ class PlantComparison:
                 change.unchanged += 1
         change.existing = frozenset(change.rows) & known.keys()
         return change
+
+    def _equal(self, cursor: Cursor, rows: list[dict[str, Any]]) -> int:
+        """Count the rows that an upsert would leave alone: written by somebody else, say."""
+        if not rows:
+            return 0
+        try:
+            with cursor.connection.transaction():
+                cursor.execute(
+                    _equal_statement(self._place, self._table),
+                    {
+                        "rows": orjson.dumps(rows).decode(),
+                        "vendor": self._place.vendor_id,
+                        "organization": self._place.organization_id,
+                    },
+                )
+                (count,) = cursor.fetchone() or (0,)
+                return int(count)
+        except (psycopg.DataError, psycopg.IntegrityError):
+            # A value that the table cannot hold differs from what it holds.
+            if len(rows) == 1:
+                return 0
+            middle = len(rows) // 2
+            return self._equal(cursor, rows[:middle]) + self._equal(cursor, rows[middle:])
 
     def _known(self, cursor: Cursor, keys: list[str]) -> dict[str, bytes | None]:
         """Return the stored hash of each plant that is there; joined, since people delete rows."""
@@ -186,6 +216,11 @@ class PlantStore(PlantComparison):
             counts = self._commit(change, refused)
         self._totals = self._totals + counts
         return counts
+
+    def renew(self) -> None:
+        """Keep the lease while pages come in slowly; LeaseLostError once it is another run's."""
+        if self._lease.is_due:
+            self._database.retrying(self._lease.hold)
 
     def _commit(self, change: Change, refused: Sequence[Rejection]) -> Counts:
         """Write in one transaction, again when another writer or the network broke it off."""
@@ -294,13 +329,7 @@ def _upsert_statement(place: Place, table: PlantTable) -> sql.Composed:
     """
     owned = [sql.Identifier(name) for name in table.columns]
     stamps = [sql.Identifier(name) for name in table.stamps]
-    new = {
-        # A vendor that once leaves the capacity out has not taken the panels away.
-        name: sql.SQL(
-            "coalesce(excluded.{0}, stored.{0})" if name == "capacity_kw" else "excluded.{0}"
-        ).format(sql.Identifier(name))
-        for name in table.columns
-    }
+    new = _new_values(table)
     assignments = [
         sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in new.items()
     ] + [sql.SQL("updated_at = excluded.updated_at")] * ("updated_at" in table.stamps)
@@ -312,7 +341,7 @@ def _upsert_statement(place: Place, table: PlantTable) -> sql.Composed:
         " FROM jsonb_to_recordset(%(rows)s::jsonb) AS r ({types})"
         " ORDER BY r.vendor_plant_id"
         " ON CONFLICT (vendor_id, vendor_plant_id) DO UPDATE SET {assignments}"
-        " WHERE stored.org_id = excluded.org_id AND ({old}) IS DISTINCT FROM ({new})"
+        " WHERE stored.org_id = excluded.org_id AND {differs}"
         " RETURNING vendor_plant_id, xmax = 0"
     ).format(
         table=place.table,
@@ -327,8 +356,36 @@ def _upsert_statement(place: Place, table: PlantTable) -> sql.Composed:
             for name in (KEY, *table.columns)
         ),
         assignments=comma.join(assignments),
+        differs=_differs(table),
+    )
+
+
+def _equal_statement(place: Place, table: PlantTable) -> sql.Composed:
+    """Count the rows that the upsert would leave alone; the table's row type rounds as it would."""
+    return sql.SQL(
+        "SELECT count(*) FROM {table} AS stored"
+        " JOIN jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb) AS excluded"
+        " USING (vendor_plant_id) WHERE stored.vendor_id = %(vendor)s"
+        " AND stored.org_id = %(organization)s AND NOT {differs}"
+    ).format(table=place.table, differs=_differs(table))
+
+
+def _new_values(table: PlantTable) -> dict[str, sql.Composed]:
+    """Return what each owned column becomes, in terms of `stored` and `excluded`."""
+    return {
+        # A vendor that once leaves the capacity out has not taken the panels away.
+        name: sql.SQL(
+            "coalesce(excluded.{0}, stored.{0})" if name == "capacity_kw" else "excluded.{0}"
+        ).format(sql.Identifier(name))
+        for name in table.columns
+    }
+
+
+def _differs(table: PlantTable) -> sql.Composed:
+    comma = sql.SQL(", ")
+    return sql.SQL("(({old}) IS DISTINCT FROM ({new}))").format(
         old=comma.join(sql.Identifier("stored", name) for name in table.columns),
-        new=comma.join(new.values()),
+        new=comma.join(_new_values(table).values()),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -25,9 +26,14 @@ TELLING = re.compile(
     r"id|ids|sn|code|status|state|type|kind|unit|capacity|power|peak|zone|offset|time|date|version"
 )
 """Words in a field's name that make its text worth keeping; any other text may name a person."""
-PLACES = re.compile(r"lat|latitude|lng|lon|longitude|location|phone|mobile|tel|fax")
+PLACES = re.compile(r"lat|latitude|lng|lon|longitude|location|tel|fax")
+PERSONAL = re.compile(
+    r"owner|contact|phone|mobile|mail|user|customer|person|linkman", re.IGNORECASE
+)
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 LONGEST_TEXT = 100
+LONGEST_NAME = 64
+MOST_FIELDS = 200
 
 
 class Quarantine:
@@ -102,19 +108,22 @@ def _digest(row: Mapping[str, Any]) -> bytes:
 
 def without_personal_data(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what helps to understand a rejection: numbers, codes, types, and lengths of texts."""
-    return {_text(name) or "": _shown(str(name), value) for name, value in record.items()}
+    return {
+        _text(name[:LONGEST_NAME]) or "": _shown(name, value)
+        for name, value in islice(record.items(), MOST_FIELDS)
+    }
 
 
 def _shown(name: str, value: object) -> object:
     words = [word.lower() for word in WORDS.findall(name)]
-    locates = any(map(PLACES.fullmatch, words))
+    hides = bool(PERSONAL.search(name)) or any(map(PLACES.fullmatch, words))
     if isinstance(value, str):
-        telling = any(map(TELLING.fullmatch, words)) and not locates
+        telling = any(map(TELLING.fullmatch, words)) and not hides
         return _text(value[:LONGEST_TEXT]) if telling else f"text of {len(value)} characters"
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return "number" if locates else _number(value)
+        return "number" if hides else _number(value)
     return type(value).__name__
 
 

@@ -159,7 +159,9 @@ def _has_plant_key(cursor: Cursor, schema: str) -> bool:
         "SELECT array(SELECT a.attname::text FROM pg_attribute a"
         " WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))"
         " FROM pg_index i WHERE i.indrelid = to_regclass(format('%%I.plants', %s::text))"
-        " AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL",
+        # ON CONFLICT takes no deferrable key.
+        " AND i.indisunique AND i.indimmediate AND i.indisvalid"
+        " AND i.indpred IS NULL AND i.indexprs IS NULL",
         [schema],
     )
     return any(frozenset(columns) == PLANT_KEY for (columns,) in cursor.fetchall())

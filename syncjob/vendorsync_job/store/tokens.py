@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vendorsync_job.errors import (
+    AccountLockedError,
     CredentialsRejectedError,
     DatabaseUnavailableError,
     QuotaExhaustedError,
@@ -36,8 +37,9 @@ log = logging.getLogger(__name__)
 
 LOGIN_SECONDS = 120.0
 """The longest login, its retries included, and so the longest wait for another process's."""
-REST = timedelta(minutes=5)
 LONGEST_REST = timedelta(days=1)
+RESTS = {kind.reason.value: kind for kind in (QuotaExhaustedError, AccountLockedError)}
+"""Errors of a resting account by their reasons; any other is a ThrottledError."""
 NO_MORE = "no further login is tried until the Secret changes"
 
 
@@ -178,21 +180,16 @@ class AccountTokens:
     def _newer(self, stored: Stored, stale: Token | None) -> Token | None:
         """Return the stored token if another process brought it meanwhile."""
         token = stored.token
-        if token is None or not is_fresh(token, self._clock()):
+        if token is None or stored.fingerprint != self._account.fingerprint:
             return None
-        if stale is None:
-            return token if stored.fingerprint == self._account.fingerprint else None
-        return token if token.generation > stale.generation else None
+        is_newer = stale is None or token.generation > stale.generation
+        return token if is_newer and is_fresh(token, self._clock()) else None
 
     def _refuse(self, stored: Stored) -> None:
         if stored.block is not None:
             raise CredentialsRejectedError(stored.block)
         if stored.resting_until is not None and stored.resting_until > self._clock():
-            kind = (
-                QuotaExhaustedError
-                if stored.resting_reason == QuotaExhaustedError.reason.value
-                else ThrottledError
-            )
+            kind = RESTS.get(stored.resting_reason, ThrottledError)
             rest = (stored.resting_until - self._clock()).total_seconds()
             raise kind(stored.resting_message, retry_after=rest)
 
@@ -257,8 +254,8 @@ class AccountTokens:
         key, encrypt = self._account.key, self._ciphers.encrypt
         cursor.execute(
             "UPDATE vendorsync.accounts SET token = %(token)s, metadata = %(metadata)s,"
-            " key_id = %(key_id)s, fingerprint = %(fingerprint)s, expires_at = %(expires_at)s,"
-            " obtained_at = %(obtained_at)s, lifetime_seconds = %(lifetime)s,"
+            " fingerprint = %(fingerprint)s, expires_at = %(expires_at)s,"
+            " obtained_at = %(obtained_at)s,"
             " generation = %(generation)s, resting_until = NULL, resting_reason = NULL,"
             " resting_message = NULL WHERE key = %(key)s",
             {
@@ -267,11 +264,9 @@ class AccountTokens:
                 "metadata": encrypt(
                     orjson.dumps(dict(token.metadata)).decode(), account=key, column="metadata"
                 ),
-                "key_id": self._ciphers.current,
                 "fingerprint": self._account.fingerprint,
                 "expires_at": token.expires_at,
                 "obtained_at": token.obtained_at,
-                "lifetime": (token.expires_at - token.obtained_at).total_seconds(),
                 "generation": token.generation,
             },
         )
@@ -292,12 +287,11 @@ class AccountTokens:
         return CredentialsRejectedError(message)
 
     def _store_rest(self, cursor: Cursor, error: ThrottledError) -> None:
-        named = timedelta(seconds=error.retry_after) if error.retry_after else REST
         cursor.execute(
             "UPDATE vendorsync.accounts SET resting_until = %s, resting_reason = %s,"
             " resting_message = %s WHERE key = %s",
             [
-                self._clock() + min(named, LONGEST_REST),
+                self._clock() + min(timedelta(seconds=error.rest), LONGEST_REST),
                 error.reason.value,
                 str(error),
                 self._account.key,

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from vendorsync_api.vendors import SUNGROW
 from vendorsync_job import normalise
-from vendorsync_job.errors import CredentialsRejectedError, VendorContractError
+from vendorsync_job.errors import (
+    AccountLockedError,
+    CredentialsRejectedError,
+    VendorContractError,
+)
 from vendorsync_job.models import Grant, Page, Plant
 from vendorsync_job.vendors.refusals import Refusals
 
@@ -50,6 +54,8 @@ LOGIN_REFUSED: Final = {
     "-1": "the account does not exist on this gateway; if the name is right, set baseURL to the"
     f" account's own gateway: {', '.join(SUNGROW.endpoints)}",
     "0": "the password is wrong",
+}
+LOCKED: Final = {
     "2": "the account is locked after wrong passwords",
     "5": "the account is locked by an administrator",
 }
@@ -86,8 +92,9 @@ class SungrowAdapter:
         )
         state, token = str(result.get("login_state")), result.get("token")
         if state != "1":
-            why = LOGIN_REFUSED.get(state) or normalise.vendor_words(result.get("msg"))
-            raise CredentialsRejectedError(
+            why = (LOGIN_REFUSED | LOCKED).get(state) or normalise.vendor_words(result.get("msg"))
+            refused = AccountLockedError if state in LOCKED else CredentialsRejectedError
+            raise refused(
                 f"{SUNGROW.title} refused the login with login_state"
                 f" {normalise.cleaned(state)[:20]}: {why}"
             )

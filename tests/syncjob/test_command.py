@@ -1,0 +1,67 @@
+"""What the command line says to people."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.syncjob.test_report import build
+from vendorsync_api.reasons import RunReason
+from vendorsync_job.__main__ import preview
+from vendorsync_job.models import Counts
+from vendorsync_job.report import Outcome
+
+
+def migrate(folder, **urls):
+    arguments = []
+    for option, url in urls.items():
+        (folder / option).write_text(url)
+        arguments += [f"--{option.replace('_', '-')}-file", str(folder / option)]
+    return subprocess.run(
+        [sys.executable, "-m", "vendorsync_job", "migrate", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.fault("S2")
+def test_migrate_hides_the_passwords_of_both_urls(tmp_path):
+    done = migrate(
+        tmp_path,
+        url="postgresql://owner:hun#ter2@127.0.0.1:1/hun#ter2-s3cret",
+        run_url="host=db user=run password=s3cret",
+    )
+
+    assert done.returncode == 69
+    assert "DatabaseUnavailable: database 127.0.0.1:1/***-*** cannot be reached" in done.stderr
+
+
+@pytest.mark.fault("S2")
+def test_migrate_refuses_a_url_that_its_password_tears(tmp_path):
+    done = migrate(tmp_path, url="postgresql://owner:hun/ter2@127.0.0.1:1/app")
+
+    assert done.returncode == 64
+    assert "special characters percent-encoded" in done.stderr
+    assert "ter2" not in done.stderr + done.stdout
+
+
+def test_a_dry_run_tells_what_would_change():
+    assert preview(build(counts=Counts(created=1, updated=2, unchanged=3))) == [
+        "plants listed: 6",
+        "would be created: 1",
+        "would be updated: 2",
+        "unchanged: 3",
+    ]
+
+
+def test_a_dry_run_that_is_partial_says_why():
+    partial = build(Outcome(RunReason.LISTING_INCOMPLETE, "it stopped"), Counts(created=1))
+
+    assert preview(partial)[1] == "would be created: 1"
+    assert preview(partial)[-1] == "ListingIncomplete: it stopped"
+
+
+@pytest.mark.parametrize("reason", [RunReason.RESTRICTED_WINDOW, RunReason.VENDOR_REFUSED])
+def test_a_dry_run_that_did_not_happen_says_only_why(reason):
+    assert preview(build(Outcome(reason, "because"))) == [f"{reason.value}: because"]
