@@ -11,6 +11,7 @@ from vendorsync_api.vendors import SOLARMAN
 from vendorsync_job import normalise
 from vendorsync_job.errors import VendorContractError
 from vendorsync_job.models import Grant, Page, Plant
+from vendorsync_job.vendors.pages import read_page
 from vendorsync_job.vendors.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -111,14 +112,8 @@ def _check(answer: Mapping[str, Any], path: str, *, login: bool = False) -> None
 
 
 def _page(answer: Mapping[str, Any]) -> Page[Plant]:
-    """Read a page; an empty account may send null for the list."""
-    total, rows = normalise.whole(answer.get("total")), answer.get("stationList")
-    if rows is None and "total" in answer:
-        rows = []
-    if not isinstance(rows, list):
-        raise VendorContractError(f"{SOLARMAN.title} answered {LIST_PATH} without stationList")
-    plants, rejected = normalise.records(rows, _plant, key="id")
-    return Page(plants, rejected, total, is_last=not rows)
+    sender = f"{SOLARMAN.title} answered {LIST_PATH}"
+    return read_page(answer, _plant, rows="stationList", total="total", key="id", sender=sender)
 
 
 def _plant(row: normalise.Row) -> Plant:

@@ -14,6 +14,7 @@ from vendorsync_job.errors import (
     VendorContractError,
 )
 from vendorsync_job.models import Grant, Page, Plant
+from vendorsync_job.vendors.pages import read_page
 from vendorsync_job.vendors.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -139,13 +140,8 @@ class SungrowAdapter:
 
 
 def _page(result: Mapping[str, Any]) -> Page[Plant]:
-    total, rows = normalise.whole(result.get("rowCount")), result.get("pageList")
-    if rows is None and "rowCount" in result:
-        rows = []
-    if not isinstance(rows, list):
-        raise VendorContractError(f"{SUNGROW.title} answered {LIST_PATH} without pageList")
-    plants, rejected = normalise.records(rows, _plant, key="ps_id")
-    return Page(plants, rejected, total, is_last=not rows)
+    sender = f"{SUNGROW.title} answered {LIST_PATH}"
+    return read_page(result, _plant, rows="pageList", total="rowCount", key="ps_id", sender=sender)
 
 
 def _plant(row: normalise.Row) -> Plant:
