@@ -27,7 +27,7 @@ lint: .venv/installed
 	@$(BIN)/lint-imports --no-cache > .cache/imports.txt 2>&1 || { cat .cache/imports.txt; exit 1; }
 
 fast: .venv/installed
-	@$(BIN)/pytest -q -m "not e2e and not postgres and not sockets"
+	@$(BIN)/pytest -q --hypothesis-profile=fast -m "not e2e and not postgres and not slow"
 
 test: lint  ## everything CI runs, on a real cluster and a real PostgreSQL
 	@rm -f $(ROWS)

@@ -13,11 +13,21 @@ from hypothesis import HealthCheck, settings
 
 # A busy machine must not fail a test: nothing here asserts how long a thing takes.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fast", settings.get_profile("suite"), max_examples=20)
 settings.load_profile("suite")
 
 ROWS = tomllib.loads((Path(__file__).parent / "rows.toml").read_text())
-SOCKETS = ("simulators", "vendors", "test_http.py", "test_network.py")
-"""Folders and files whose tests open real sockets: not part of the fast loop."""
+SLOW = (
+    "simulators",
+    "vendors",
+    "controller/test_cluster.py",
+    "packaging/test_commands.py",
+    "packaging/test_layout.py",
+    "syncjob/test_command.py",
+    "syncjob/test_http.py",
+    "syncjob/test_network.py",
+)
+"""Below tests/: what opens sockets or starts processes, and so is not part of the fast loop."""
 RECORD = pytest.StashKey[dict]()
 MARKED = pytest.StashKey[list]()
 
@@ -33,8 +43,8 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if set(SOCKETS) & set(item.path.parts):
-            item.add_marker("sockets")
+        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(SLOW):
+            item.add_marker("slow")
         item.stash[MARKED] = [
             row
             for kind in ("requirement", "fault")

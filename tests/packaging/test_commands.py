@@ -22,7 +22,6 @@ def run(module, *arguments, **environment):
 
 
 @pytest.mark.postgres
-@pytest.mark.sockets
 @pytest.mark.requirement("R08")
 @pytest.mark.requirement("R23")
 def test_the_trial_brings_rows_and_then_changes_nothing():
