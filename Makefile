@@ -7,7 +7,7 @@ ROWS := .cache/rows.json
 .PHONY: help check lint fast test demo demo-down try generate rows lock env
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/; s/\$$\$$/$$/g' | expand -t 12
 
 .venv/installed: pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "VendorSync needs Python 3.11 or newer, this is %s; name another one: make PYTHON=python3.13" % sys.version.split()[0])'
@@ -42,7 +42,7 @@ demo-down: .venv/installed  ## remove the demo's cluster with all it holds
 	@$(BIN)/python -m dev.demo down
 
 try: .venv/installed  ## the sync job alone: simulated vendors, own PostgreSQL, no cluster, no root
-	@$(BIN)/python -m dev.trial
+	@$(BIN)/python -m dev.trial $(if $(KEEP),--keep $(KEEP))
 
 env: .venv/installed  ## print what points kubectl and helm at the demo: eval "$$(make -s env)"
 	@$(BIN)/python -m dev.cluster env

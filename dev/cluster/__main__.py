@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from dev.cluster.choice import choose
+from dev.cluster.cluster import Cluster
 from dev.cluster.context import DEFAULT_NAME
 from dev.cluster.errors import ClusterError
 from dev.cluster.images import Image
@@ -26,7 +27,7 @@ def main() -> int:
             case "status":
                 print(cluster.status())
             case "env":
-                print(cluster.exports())
+                print(_exports(cluster))
             case _:
                 cluster.build_and_load(*(_image(text) for text in arguments.image))
     except ClusterError as error:
@@ -48,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
     build = verbs.add_parser("build-images", help="build images and put them on the node")
     build.add_argument("image", nargs="+", metavar="TAG=DOCKERFILE[:TARGET]")
     return parser
+
+
+def _exports(cluster: Cluster) -> str:
+    if not cluster.running:
+        raise ClusterError(f"{cluster.context} is not up; `make demo` starts it")
+    return cluster.exports()
 
 
 def _image(text: str) -> Image:

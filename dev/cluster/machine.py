@@ -133,6 +133,10 @@ class Machine:
         first = ProcessRecord.load(self._first)
         if first is not None:
             first.kill()
+        for path in self._started():
+            # nsenter stops itself when its component is stopped (SIGSTOP), and then outlives it.
+            if record := ProcessRecord.load(path):
+                record.kill()
         cgroups.remove(self.cgroup)
         wait_until(self._disconnected, what="the end of the cluster's network")
 

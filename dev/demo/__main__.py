@@ -71,13 +71,15 @@ class Demo:
         backing.start(self.cluster)
         self.say("installing the operator with Helm, and the database's schema")
         product.install(self.cluster)
-        self.say("applying two organizations")
+        self.say("applying two organizations, as they are at first")
         backing.apply(
             self.cluster,
             backing.namespace(NAMESPACE),
             *organizations.secrets(self.cluster),
             *organizations.resources(),
         )
+        context = self.cluster.context
+        self.cluster.kubectl("config", "set-context", context, f"--namespace={NAMESPACE}")
         cron_jobs = until(self.cron_jobs, "a CronJob for each vendor")
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         for name in cron_jobs:
@@ -90,10 +92,11 @@ class Demo:
         print(f"[{time.monotonic() - self.started:6.1f}s] {text}", flush=True)
 
     def cron_jobs(self) -> list[str]:
-        """Return the names of the CronJobs once all three are there."""
+        """Return the names of the demo's CronJobs once all of them are there."""
         found = json.loads(self.cluster.kubectl("get", "cronjobs", "-n", NAMESPACE, "-o", "json"))
-        names = [item["metadata"]["name"] for item in found["items"]]
-        return names if len(names) >= 3 else []
+        wanted = organizations.cron_jobs()
+        there = {item["metadata"]["name"] for item in found["items"]}
+        return wanted if there.issuperset(wanted) else []
 
     def start(self, cron_job: str) -> None:
         """Start a run by hand, as a person would."""

@@ -46,6 +46,15 @@ def secrets(cluster: Cluster) -> list[dict[str, Any]]:
     ]
 
 
+def cron_jobs() -> list[str]:
+    """Return the names of the CronJobs that the resources lead to."""
+    return [
+        f"{resource['metadata']['name']}-{found['name']}-plants"
+        for resource in resources()
+        for found in resource["spec"]["vendors"]
+    ]
+
+
 def resources() -> list[dict[str, Any]]:
     """Return the VendorSync resources of the demo."""
     return [

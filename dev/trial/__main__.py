@@ -1,8 +1,13 @@
-"""`python -m dev.trial`: what `make try` calls."""
+"""`python -m dev.trial [--keep DIR]`: what `make try` calls.
+
+With --keep the run's files are written into DIR, and vendors and database stay up until Ctrl-C.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,21 +38,24 @@ class TrialError(Exception):
 
 def main() -> int:
     """Run the trial and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m dev.trial", description=__doc__)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="write the files here and wait")
     try:
-        return trial()
+        return trial(parser.parse_args().keep)
     except TrialError as error:
         print(f"error: {error}", file=sys.stderr)
         return 64
 
 
-def trial() -> int:
+def trial(keep: Path | None) -> int:
     """Migrate, check, run twice and show rows; return the exit code."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, simulators() as vendors, database() as url:
+        path = keep or Path(scratch)
         folder = trial_folder(
-            Path(scratch), origin=vendors.solarman_url, ca=vendors.ca_file.read_text(), url=url
+            path, origin=vendors.solarman_url, ca=vendors.ca_file.read_text(), url=url
         )
-        owner = Path(scratch) / "owner-url"
+        owner = path / "owner-url"
         owner.write_text(url)
         steps = [
             ("make the tables", ["migrate", "--url-file", str(owner)]),
@@ -61,6 +69,8 @@ def trial() -> int:
             if code:
                 return code
         show(url)
+        if keep:
+            wait(folder)
     print(f"\nDone in {time.monotonic() - started:.1f} s.")
     return 0
 
@@ -97,6 +107,20 @@ def run(title: str, arguments: list[str], folder: TrialFolder) -> int:
     return subprocess.run(
         [sys.executable, "-m", "vendorsync_job", *arguments], check=False
     ).returncode
+
+
+def wait(folder: TrialFolder) -> None:
+    """Say what can be tried by hand, and keep everything up until Ctrl-C."""
+    options = " ".join(folder.arguments)
+    print(f"""
+# everything stays up until Ctrl-C; in another terminal, from this folder:
+  .venv/bin/python -m vendorsync_job check {options}
+  .venv/bin/python -m vendorsync_job run --dry-run {options}
+  psql "$(cat {folder.path}/database/url)" """)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print("\nstopping")
 
 
 def show(url: str) -> None:

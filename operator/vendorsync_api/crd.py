@@ -48,6 +48,8 @@ COLUMNS = (
     # A column of type date would print a time to come as "<invalid>".
     ("Next Sync", "string", ".status.nextScheduleTime", 0),
     ("Plants", "integer", ".status.summary.totalPlantsSynced", 0),
+    ("Why Ready", "string", '.status.conditions[?(@.type=="Ready")].reason', 1),
+    ("Why Synced", "string", '.status.conditions[?(@.type=="Synced")].reason', 1),
     ("Degraded", "string", '.status.conditions[?(@.type=="Degraded")].status', 1),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 )

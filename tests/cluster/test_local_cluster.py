@@ -68,6 +68,16 @@ def alive(records: list[ProcessRecord]) -> list[ProcessRecord]:
     return [record for record in records if record.alive()]
 
 
+def stop(pid: int) -> None:
+    """Stop a process; its starter, nsenter, then stops itself as well."""
+    starter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(
+        lambda: Path(f"/proc/{starter}/stat").read_text().rpartition(")")[2].split()[0] == "T",
+        what="the stop of nsenter",
+    )
+
+
 def traces(cluster: LocalCluster) -> list[str]:
     """Return mounts, control groups and files that belong to the cluster."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
@@ -132,6 +142,7 @@ def test_down_leaves_nothing_and_spares_the_neighbour(first, second, capsys):
     second.up()
     addresses = {first.host_address, second.host_address}
     of_first, of_second = processes_of(first), processes_of(second)
+    stop(second.pids()["kube-scheduler"])
 
     second.down()
 
