@@ -51,6 +51,8 @@ class Finding:
     complete: bool = False
     names: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    run_needs: list[str] = field(default_factory=list)
+    """Folders of Secrets that a run wants and a check does not, as far as they are missing."""
 
     def lines(self) -> list[str]:
         """Return the finding for people."""
@@ -63,6 +65,8 @@ class Finding:
             shown.append(f"listed more than once: {self.duplicates}")
         if not self.complete:
             shown.append("the listing is incomplete: the vendor speaks of more plants")
+        if self.run_needs:
+            shown.append(f"run will also need {' and '.join(self.run_needs)}")
         return shown
 
 
@@ -72,7 +76,8 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
     Raises the SyncError that a run would report.
     """
     policy = policy_of(spec)
-    credentials = Mounts(setting.mounts, spec).credentials(policy)
+    mounts = Mounts(setting.mounts, spec)
+    credentials = mounts.credentials(policy)
     hide(*secrets_of(policy, credentials))
     access = open_access(
         spec,
@@ -86,7 +91,7 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
     with access as vendor, setting.stop.armed():
         session = AccountSession(MemoryTokens(hide), vendor.adapter.authenticate, setting.now)
         listing = Listing(vendor.adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
-        finding = Finding(vendor.origin)
+        finding = Finding(vendor.origin, run_needs=mounts.absent_for_run())
         for page in listing:
             names = [plant.name for plant in page.records]
             finding.plants += len(names)

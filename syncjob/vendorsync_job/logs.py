@@ -84,9 +84,9 @@ class TextFormatter(logging.Formatter):
         ]
         message = record.getMessage()
         extra = " ".join(
-            f"{name}={value}"
+            f"{name}={_shown(value)}"
             for name, value in _extra(record).items()
-            if isinstance(value, str | int | float)
+            if isinstance(value, str | int | float) or (value and isinstance(value, list))
         )
         head = " ".join(f"[{part}]" for part in parts if part)
         trace = _trace(self, record)
@@ -105,6 +105,11 @@ def plain(text: str) -> str:
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _PLAIN}
+
+
+def _shown(value: object) -> str:
+    # Items are quoted: names of plants hold blanks and commas.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:

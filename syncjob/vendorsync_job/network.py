@@ -115,9 +115,10 @@ def _authority(allowed: AllowedEndpoint, mounts: Path) -> Path | None:
         return None
     file = mounts / Path(CA_PATH).relative_to(MOUNTS) / CA_FILE
     if not file.is_file():
+        looked = "" if mounts == Path(MOUNTS) else f"; looked for files in {file.parent}"
         raise SecretMissingError(
             f"Secret {allowed.ca_secret} with the key {CA_FILE} does not exist; it is needed to"
-            f" verify {allowed.origin}"
+            f" verify {allowed.origin}{looked}"
         )
     return file
 

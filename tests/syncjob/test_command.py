@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
+from tests.syncjob.builders import run_spec, write_spec
 from tests.syncjob.test_report import build
 from vendorsync_api.reasons import RunReason
 from vendorsync_job.__main__ import preview
+from vendorsync_job.check import Finding
 from vendorsync_job.models import Counts
 from vendorsync_job.report import Outcome
 
@@ -65,3 +67,25 @@ def test_a_dry_run_that_is_partial_says_why():
 @pytest.mark.parametrize("reason", [RunReason.RESTRICTED_WINDOW, RunReason.VENDOR_REFUSED])
 def test_a_dry_run_that_did_not_happen_says_only_why(reason):
     assert preview(build(Outcome(reason, "because"))) == [f"{reason.value}: because"]
+
+
+def test_a_check_speaks_of_a_runs_other_secrets_only_if_they_are_missing():
+    ready = Finding("https://vendor.test", plants=1, complete=True)
+    needs = ["database/ (url)", "b/ (k)"]
+    early = Finding("https://vendor.test", plants=1, complete=True, run_needs=needs)
+
+    assert ready.lines() == ["logged in to https://vendor.test", "plants: 1"]
+    assert early.lines()[2:] == ["run will also need database/ (url) and b/ (k)"]
+
+
+def test_a_check_with_a_mistyped_folder_says_so(tmp_path):
+    spec = write_spec(tmp_path / "spec.json", run_spec())
+    done = subprocess.run(
+        [sys.executable, "-m", "vendorsync_job", "check", "--spec", spec, "--mounts", "/nowhere"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 64
+    assert "folder /nowhere of --mounts does not exist" in done.stderr

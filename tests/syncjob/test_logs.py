@@ -51,6 +51,14 @@ def test_the_text_format_is_that_of_the_former_system(lines):
     assert rest == "[CRON] [sync-plants] [INFO] [Vendor:1] [Org:3] starting sync"
 
 
+def test_the_text_format_shows_lists_quoted_and_leaves_out_empty_ones(lines):
+    read = lines(text=True)
+
+    logging.getLogger("a").info("checked", extra={"names": ["Dach, Süd", "B\u202e"], "reasons": []})
+
+    assert read()[0].endswith('[INFO] checked names=["Dach, Süd", "B\\u202e"]')
+
+
 @pytest.mark.fault("S3")
 @pytest.mark.parametrize("text", [True, False])
 def test_hostile_text_stays_on_its_line_and_shows_no_escape_codes(lines, text):

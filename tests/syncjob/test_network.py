@@ -111,7 +111,7 @@ def test_an_administrators_endpoint_brings_its_own_trust(tmp_path):
 def test_an_authority_that_is_not_mounted_is_named(tmp_path):
     allowed = {"adapter": "sim", "origin": "https://sim.svc", "caSecret": "sim-ca"}
 
-    with pytest.raises(SecretMissingError, match=r"Secret sim-ca with the key ca\.crt"):
+    with pytest.raises(SecretMissingError, match=r"Secret sim-ca with the key ca\.crt .*/ca$"):
         endpoint(spec("https://sim.svc", allowed), POLICY, tmp_path)
 
 

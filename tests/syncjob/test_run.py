@@ -420,6 +420,16 @@ def test_a_check_needs_no_database(job):
 
     line = json.loads(ended.output.splitlines()[-1])
     assert (ended.code, line["plants"], line["complete"]) == (0, 250, True)
+    assert line["run_needs"] == ["database/ (url)"]
+
+
+def test_a_check_in_the_text_format_shows_names_of_plants(job):
+    ended = job.run("check", "--text-logs")
+
+    truth = {plant["name"] for plant in job.clouds.truth("solarman", "north")}
+    names = json.loads(ended.output.splitlines()[-1].partition("names=")[2])
+    assert len(names) == 5
+    assert set(names) <= truth
 
 
 def test_a_spec_that_cannot_be_read_is_refused_and_reported(job):
