@@ -126,7 +126,8 @@ def _endpoint(
     raise _RefusedError(
         ConditionReason.ENDPOINT_NOT_ALLOWED,
         f"baseURL {assignment.vendor.base_url} is not an endpoint of {policy.adapter};"
-        f" allowed: {', '.join(known)}",
+        f" allowed: {', '.join(known)}, and what an administrator adds to the operator's"
+        " allowedEndpoints",
     )
 
 
@@ -152,12 +153,13 @@ def _timetable(resource: VendorSync, assignment: Assignment, settings: Settings)
         raise _RefusedError(
             ConditionReason.NEVER_RUNS,
             f"the restricted windows {timetable.window_text} cover every tick of"
-            f" {timetable.interval_text}",
+            f" {timetable.interval_text}; change the schedule or shorten a window",
         )
     if timetable.cron is not None and not _has_a_date(Cron.parse(timetable.cron)):
         raise _RefusedError(
             ConditionReason.NEVER_RUNS,
-            f"cron {timetable.cron!r} never fires: no month of it has a day of month that it names",
+            f"cron {timetable.cron!r} never fires: no month of it has a day of month that it names;"
+            " change the day or the month",
         )
     return timetable
 

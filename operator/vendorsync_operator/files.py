@@ -90,6 +90,7 @@ def _resource(path: str, document: dict[str, Any]) -> VendorSync:
     title = f"{path}: {KIND} {metadata.get('name', 'without a name')}"
     if document.get("apiVersion") != API_VERSION:
         raise FileError(f"{title}: apiVersion is {document.get('apiVersion')!r}; use {API_VERSION}")
+    document = _without_nulls(document)
     try:
         resource = VendorSync.model_validate(document | {"status": {}})
     except ValidationError as error:
@@ -97,6 +98,20 @@ def _resource(path: str, document: dict[str, Any]) -> VendorSync:
     for fault in _faults(resource, document):
         raise FileError(f"{title}: {fault}")
     return resource
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any part of a document
+    """Return a value without the fields that are null, which the API server takes as absent."""
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        # The schema of options is open, so their nulls reach the adapter.
+        name: each if name == "options" else _without_nulls(each)
+        for name, each in value.items()
+        if each is not None
+    }
 
 
 def _fault(error: ValidationError) -> str:

@@ -304,6 +304,7 @@ class Reconciler:
             problems=tuple(visit.problems),
             outcomes=await self._read_outcomes(visit),
             request_done=visit.request_done,
+            namespace=visit.live.key[0],
         )
 
     async def _read_outcomes(self, visit: _Visit) -> tuple[runs.Outcome, ...]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from vendorsync_operator.cache import LiveJob
 
-MESSAGE_LIMIT = 600
+MESSAGE_LIMIT = 350
 _REASON = re.compile(r"[A-Z][A-Za-z]{0,59}")
 _COUNTS = ("total", "created", "updated", "unchanged", "rejected", "duplicate", "vanished")
 _REPORT_VERSION = 1
@@ -149,8 +149,10 @@ def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
         "completion_time": ended.job.finished,
     }
     if result is Result.SKIPPED:
-        # Nothing was listed: the last real run keeps its counts and its standing.
-        return entry.model_copy(update=happened | {"standing": standing(entry)})
+        # Nothing was listed: the last real run keeps its counts, its standing and, if it failed,
+        # its message, which the conditions repeat.
+        kept = {"message": entry.message} if failing(entry) else {}
+        return entry.model_copy(update=happened | kept | {"standing": standing(entry)})
     return entry.model_copy(
         update=happened | {"standing": None} | _tallies(entry, ended, result) | _counts(ended)
     )

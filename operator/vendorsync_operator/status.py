@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from vendorsync_api.reasons import ConditionReason, Result, RunReason
 from vendorsync_api.v1alpha1 import (
@@ -28,9 +28,29 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(minutes=1)
 """How long a next time may lie in the past: the run that it announced is under way."""
-_MESSAGE_LIMIT = 1024
+_MESSAGE_LIMIT = 4096
+"""What the CRD allows."""
+_PART_LIMIT = 300
+"""Most characters that a condition says of one vendor and stream, without the advice."""
+_PARTS_LIMIT = 900
+"""Most characters of all these parts, so that the status stays small: many of them are shorter."""
+_SHORTEST_PART = 60
+"""What each part has at the least, so that every name and reason is told."""
+_ACTIONABLE = frozenset(
+    {
+        ConditionReason.SPEC_INVALID,
+        ConditionReason.UNKNOWN_TIME_ZONE,
+        ConditionReason.UNKNOWN_ADAPTER,
+        ConditionReason.STREAM_UNSUPPORTED,
+        ConditionReason.OPTIONS_INVALID,
+        ConditionReason.ENDPOINT_NOT_ALLOWED,
+        ConditionReason.NEVER_RUNS,
+    }
+)
+"""Their sentences name what is possible or what to do; the advice would say it again."""
 
 ConditionStatus = Literal["True", "False", "Unknown"]
+_Reason = TypeVar("_Reason", bound=str)
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,7 @@ class Sight:
     outcomes: tuple[runs.Outcome, ...] = ()
     request_done: str | None = None
     """The syncRequest whose Jobs exist now."""
+    namespace: str = "default"
 
 
 def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncStatus:
@@ -153,7 +174,7 @@ def _conditions(
             type=kind,
             status=status,
             reason=reason.value,
-            message=_bounded(message),
+            message=_cut(message, _MESSAGE_LIMIT),
             observed_generation=sight.generation,
             last_transition_time=(
                 previous.last_transition_time if previous and kept else timestamp(now)
@@ -171,35 +192,62 @@ def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:
     if not sight.problems:
         count = len(sight.timetables)
         return "True", ConditionReason.APPLIED, f"{count} CronJob{'s' * (count != 1)} applied"
-    return "False", sight.problems[0].reason, _told(sight.problems)
+    told = _told(sight.problems)
+    if stopped := _stopped(sight):
+        ending = f" Scheduled runs of {', '.join(stopped)} are stopped until then."
+        told = _cut(told, max(_MESSAGE_LIMIT - len(ending), 0)) + ending
+    return "False", sight.problems[0].reason, told
+
+
+def _stopped(sight: Sight) -> list[str]:
+    """Return what would run if it were not refused; its CronJobs are suspended."""
+    unwritten = {p.subject for p in sight.problems if p.reason is ConditionReason.API_REFUSED}
+    return [
+        str(assignment)
+        for assignment in sight.assignments
+        if assignment.key not in sight.timetables
+        and not assignment.suspend
+        and str(assignment) not in unwritten
+    ]
 
 
 def _synced(
     sight: Sight, active: list[VendorStatus]
 ) -> tuple[ConditionStatus, ConditionReason, str]:
-    failed = {_title(entry): reason for entry in active if (reason := runs.failing(entry))}
-    waiting = [_title(entry) for entry in active if runs.standing(entry) is None]
     if sight.suspended:
         return "Unknown", ConditionReason.SUSPENDED, "scheduled runs are suspended"
     if not active:
         return "Unknown", ConditionReason.NO_STREAMS, "every vendor or stream is suspended"
+    failed = _failures(entry for entry in active if runs.failing(entry))
     if failed:
-        told = "; ".join(f"{title}: {reason}" for title, reason in sorted(failed.items()))
-        return "False", ConditionReason.RUNS_FAILED, told
+        return "False", ConditionReason.RUNS_FAILED, "; ".join(told for _, told in failed)
+    waiting = [entry for entry in active if runs.standing(entry) is None]
     if waiting:
-        told = f"no run has ended yet of {', '.join(sorted(waiting))}"
-        return "Unknown", ConditionReason.AWAITING_FIRST_RUN, told
+        return "Unknown", ConditionReason.AWAITING_FIRST_RUN, _awaited(sight, waiting)
     return "True", ConditionReason.ALL_SYNCED, "the last run of every vendor and stream succeeded"
+
+
+def _awaited(sight: Sight, waiting: list[VendorStatus]) -> str:
+    """Return who waits for a first run, what that run checks and how to start one."""
+    told = (
+        f"no run has ended yet of {', '.join(map(_title, waiting))}; Secrets and the database are"
+        " checked by the first run"
+    )
+    keys = {(entry.name, entry.stream) for entry in waiting} & sight.timetables.keys()
+    name = next((a.cron_job for a in sight.assignments if a.key in keys), None)
+    if name is None:
+        return told
+    command = f"kubectl create job first --from=cronjob/{name} --namespace {sight.namespace}"
+    return f"{told}; to start one now: {command}"
 
 
 def _degraded(
     sight: Sight, active: list[VendorStatus]
 ) -> tuple[ConditionStatus, ConditionReason, str]:
-    told = [
-        f"{_title(entry)}: {reason}. {RunReason(reason).advice}"
-        for entry in active
-        if (reason := runs.failing(entry)) and runs.needs_action(reason)
-    ]
+    failures = _failures(
+        entry for entry in active if (reason := runs.failing(entry)) and runs.needs_action(reason)
+    )
+    told = [_advised(found, RunReason(reason).advice) for reason, found in _by_reason(failures)]
     if sight.problems:
         told.append(_told(sight.problems))
     if not told:
@@ -207,18 +255,49 @@ def _degraded(
     return "True", ConditionReason.ACTION_REQUIRED, " ".join(told)
 
 
+def _failures(entries: Iterable[VendorStatus]) -> list[tuple[str, str]]:
+    """Return the reason of each failing entry, and `vendor/stream: Reason: message`, bounded."""
+    found = list(entries)
+    room = min(_PART_LIMIT, max(_PARTS_LIMIT // max(len(found), 1), _SHORTEST_PART))
+    failures = []
+    for entry in found:
+        reason = runs.failing(entry) or ""
+        words = filter(None, (_title(entry), reason, entry.message))
+        failures.append((reason, _cut(": ".join(words), room)))
+    return failures
+
+
 def _told(problems: Iterable[Problem]) -> str:
-    """Return the problems, each reason's advice after the last of its problems."""
-    found = list(problems)
-    sentences = []
-    for index, problem in enumerate(found):
-        last = all(later.reason is not problem.reason for later in found[index + 1 :])
-        sentences.append(f"{problem}." + (f" {problem.reason.advice}" if last else ""))
-    return " ".join(sentences)
+    """Return the problems by reason, what several share once with all their names."""
+    subjects: dict[tuple[ConditionReason, str], list[str]] = {}
+    for problem in problems:
+        subjects.setdefault((problem.reason, problem.message), []).append(problem.subject)
+    told = [
+        (reason, str(Problem(reason, message, ", ".join(filter(None, names)))))
+        for (reason, message), names in subjects.items()
+    ]
+    return " ".join(
+        _advised(found, "" if reason in _ACTIONABLE else reason.advice)
+        for reason, found in _by_reason(told)
+    )
 
 
-def _bounded(message: str) -> str:
-    return message if len(message) <= _MESSAGE_LIMIT else message[: _MESSAGE_LIMIT - 1] + "…"
+def _by_reason(told: Iterable[tuple[_Reason, str]]) -> Iterable[tuple[_Reason, list[str]]]:
+    """Return what is told of each reason, in the order in which they first appear."""
+    found: dict[_Reason, list[str]] = {}
+    for reason, text in told:
+        found.setdefault(reason, []).append(text)
+    return found.items()
+
+
+def _advised(told: Iterable[str], advice: str) -> str:
+    """Return sentences and the advice that follows from them."""
+    sentences = [text if text.endswith((".", "…")) else f"{text}." for text in told]
+    return " ".join(filter(None, [*sentences, advice]))
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _title(entry: VendorStatus) -> str:

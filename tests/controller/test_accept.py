@@ -150,6 +150,16 @@ def test_an_address_that_the_administrator_allowed_brings_its_certificate_author
     assert verdict.endpoints == (PRIVATE, PUBLIC)
 
 
+def test_a_foreign_address_names_those_allowed_and_who_may_add_one():
+    verdict = judge(one(baseURL="https://evil.example"))
+
+    assert verdict.message == (
+        "baseURL https://evil.example is not an endpoint of fake; allowed: https://api.fake.example,"
+        " https://eu.fake.example, and what an administrator adds to the operator's"
+        " allowedEndpoints"
+    )
+
+
 def test_an_endpoint_allowed_for_one_adapter_is_not_allowed_for_another():
     settings = replace(SETTINGS, allowed_endpoints=(PUBLIC,))
 

@@ -152,6 +152,23 @@ def test_bad_input_is_one_sentence_on_stderr_and_exit_64(invoke, old, new, said)
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("verb", ["render", "preview"])
+def test_a_field_that_is_null_counts_as_absent(invoke, verb):
+    interval = "intervalMinutes: 15\n"
+    nulls = f"{interval}    cron: null\n    timeZone: ~\n"
+    at = () if verb == "render" else ("--at", "2026-11-22T18:40:00+05:30")
+
+    assert invoke(verb, GOOD.replace(interval, nulls), *at) == invoke(verb, GOOD, *at)
+
+
+def test_a_null_among_the_options_reaches_the_adapter(invoke):
+    text = GOOD.replace("adapter: solarman\n", "adapter: solarman\n    options: {orgid: null}\n")
+
+    code, _, err = invoke("render", text)
+
+    assert (code, "option 'orgid'" in err) == (64, True)
+
+
 def test_a_file_that_is_not_there_is_named(capsys):
     assert command(["preview", "/nowhere.yaml"], env={}) == 64
     assert capsys.readouterr().err == (

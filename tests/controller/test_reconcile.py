@@ -76,6 +76,9 @@ class World:
         found = next(c for c in self.status(key)["conditions"] if c["type"] == kind)
         return found["status"], found["reason"]
 
+    def message(self, kind="Ready", key=ACME):
+        return next(c["message"] for c in self.status(key)["conditions"] if c["type"] == kind)
+
 
 def edit(world, change, key=CRON_JOB):
     live = json.loads(json.dumps(world.cluster.cron_jobs[key]))
@@ -97,6 +100,17 @@ def test_a_new_resource_gets_a_cron_job_for_each_vendor_and_a_status():
         "status acme",
     ]
     assert world.condition() == ("True", "Applied")
+
+
+def test_the_command_that_starts_a_first_run_names_a_cron_job_that_exists():
+    world = World()
+
+    world.put(document())
+
+    namespace, cron_job = next(iter(world.cluster.cron_jobs))
+    assert world.message("Synced").endswith(
+        f"kubectl create job first --from=cronjob/{cron_job} --namespace {namespace}"
+    )
 
 
 def test_a_second_reconciliation_makes_no_write_and_no_read():
@@ -269,6 +283,9 @@ def test_of_two_resources_of_one_organization_the_younger_rests():
 
     assert world.cluster.writes == ["suspend younger-alpha-plants", "status younger"]
     assert world.condition(key=("solar", "younger")) == ("False", "DuplicateOrganization")
+    assert world.message(key=("solar", "younger")).endswith(
+        "Delete one of the two. Scheduled runs of alpha/plants are stopped until then."
+    )
     assert world.condition() == ("True", "Applied")
 
 

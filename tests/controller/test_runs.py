@@ -190,7 +190,7 @@ def test_hostile_text_and_numbers_are_bounded():
     entry = runs.advance(EMPTY, [ended(message)])
 
     assert entry.message is not None
-    assert len(entry.message) == 600
+    assert len(entry.message) == runs.MESSAGE_LIMIT
     assert entry.message.isprintable()
     assert (entry.total, entry.created) == (None, 2**53 - 1)
     assert entry.duration_seconds == 1e6
