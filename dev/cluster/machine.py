@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dev.cluster import cgroups, subnet
 from dev.cluster.command import run, wait_until
-from dev.cluster.errors import NotReadyError
+from dev.cluster.errors import CommandError, NotReadyError
 from dev.cluster.processes import PROC, RECORDING, ProcessRecord
 
 _FURNISH = Path(__file__).parent / "furnish.sh"
@@ -138,18 +138,34 @@ class Machine:
             if record := ProcessRecord.load(path):
                 record.kill()
         cgroups.remove(self.cgroup)
-        wait_until(self._disconnected, what="the end of the cluster's network")
+        self._disconnect()
 
     def stop(self) -> None:
         """End every process and remove all that is left of the room."""
         self.kill()
         shutil.rmtree(self.folder)
 
-    def _disconnected(self) -> bool:
+    def _disconnect(self) -> None:
+        """Remove our end of the link, which takes the other end along.
+
+        The kernel would do so too, but only when the last TCP connection of a killed process has
+        timed out: that can take minutes.
+        """
+        if name := self._interface_name():
+            try:
+                run(["ip", "link", "delete", name])
+            except CommandError:
+                # The kernel may have been faster by a moment.
+                if self._interface_name():
+                    raise
+
+    def _interface_name(self) -> str:
+        """Return the name of our end of the link while it exists."""
         if not self._interface.exists():
-            return True
-        present = {path.read_text() for path in _INTERFACES.glob("*/ifindex")}
-        return self._interface.read_text() not in present
+            return ""
+        ours = self._interface.read_text()
+        indices = ((path.parent.name, path) for path in _INTERFACES.glob("*/ifindex"))
+        return next((name for name, path in indices if _text(path) == ours), "")
 
     def _started(self) -> list[Path]:
         return [path for path in sorted(self._records.glob("*")) if path.suffix != ".part"]
@@ -169,3 +185,11 @@ class Machine:
                 f"The machine of {self.folder} does not run. {self.log_tail('machine')}"
             )
         return first
+
+
+def _text(path: Path) -> str:
+    """Return what a file holds, nothing if it is gone in this moment."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
