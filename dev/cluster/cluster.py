@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dev.cluster import subnet, toolchain
 from dev.cluster.command import run, succeeds
-from dev.cluster.context import context_name
+from dev.cluster.context import context_name, require_ours
 from dev.cluster.errors import ClusterError
 from dev.cluster.folders import locked, state_folder
 from dev.cluster.images import Image
@@ -26,6 +26,8 @@ class Cluster(ABC):
     def __init__(self, name: str, progress: Progress | None = None) -> None:
         self.name = name
         self.context = context_name(self.provider, name)
+        # Here, so that demo, tests and benchmarks cannot work on any other.
+        require_ours(self.context)
         self.folder = state_folder() / self.context
         self.kubeconfig = self.folder / "kubeconfig"
         self.progress = progress or Progress()
