@@ -12,7 +12,7 @@ from pathlib import Path
 from dev.cluster import cgroups, subnet
 from dev.cluster.command import run, wait_until
 from dev.cluster.errors import CommandError, NotReadyError
-from dev.cluster.processes import PROC, RECORDING, ProcessRecord
+from dev.cluster.processes import RECORDING, ProcessRecord
 
 _FURNISH = Path(__file__).parent / "furnish.sh"
 _INTERFACES = Path("/sys/class/net")
@@ -109,12 +109,8 @@ class Machine:
     def end(self, name: str) -> None:
         """Kill the component `name` and wait until it is gone."""
         record = ProcessRecord.load(self._records / name)
-        if record is None or not record.alive():
-            return
-        for pid in record.children():
-            if component := ProcessRecord.load(PROC / str(pid) / "stat"):
-                component.kill()
-        record.kill()
+        if record is not None:
+            record.kill_with_children()
 
     def require_alive(self, name: str) -> None:
         """Raise an error with the end of its log when the component has ended."""
@@ -132,7 +128,7 @@ class Machine:
         """End every process; what they wrote, logs among it, stays for a look."""
         first = ProcessRecord.load(self._first)
         if first is not None:
-            first.kill()
+            first.kill_with_children()
         for path in self._started():
             # nsenter stops itself when its component is stopped (SIGSTOP), and then outlives it.
             if record := ProcessRecord.load(path):

@@ -33,7 +33,7 @@ class ProcessRecord:
         """Read a record, or None when there is none."""
         try:
             return cls.parse(path.read_text())
-        except (FileNotFoundError, IndexError, ValueError):
+        except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
             return None
 
     def alive(self, proc: Path = PROC) -> bool:
@@ -59,6 +59,19 @@ class ProcessRecord:
         finally:
             os.close(handle)
         return True
+
+    def kill_with_children(self, seconds: float = 30) -> None:
+        """Kill the process and its direct children, and wait for the end of each.
+
+        The first process of a PID namespace ends only after all others of that namespace.
+        """
+        if not self.alive():
+            return
+        children = [ProcessRecord.load(PROC / str(pid) / "stat") for pid in self.children()]
+        self.kill(seconds)
+        for child in children:
+            if child is not None:
+                child.kill(seconds)
 
     def children(self, proc: Path = PROC) -> list[int]:
         """Return the ids of the direct children."""

@@ -34,6 +34,23 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class AlertListing:
+    """How a vendor lists alerts.
+
+    `calls_per_run` is what one run costs; with `per_plant` that is one call for each plant, as far
+    as the budget goes, so the figure is that of a usual account.
+    """
+
+    calls_per_run: int = 4
+    per_plant: bool = False
+    """Each plant is asked for by itself; otherwise one listing holds the whole account."""
+    active_only: bool = True
+    """A listing holds every open alert and no other, so one that is absent has ended."""
+    days: int = 30
+    """How far back a listing by time may reach."""
+
+
+@dataclass(frozen=True)
 class VendorPolicy:
     """The facts of one vendor's API that decide about schedules, Secrets and addresses.
 
@@ -56,6 +73,11 @@ class VendorPolicy:
     page_size: int = 100
     calls_per_run: int = 4
     budgets: tuple[Budget, ...] = ()
+    alerts: AlertListing | None = None
+    account_concurrency: int = 1
+    """Runs that may speak for one account at a time."""
+    adapter_concurrency: int = 8
+    """Runs of this adapter that may speak at a time, over all accounts of one database."""
 
     @property
     def keys(self) -> frozenset[str]:

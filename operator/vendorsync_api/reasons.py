@@ -82,6 +82,23 @@ class RunReason(StrEnum):
         "The vendor stopped answering before its last page. What was read is stored and nothing was"
         " taken as vanished; the next run lists everything again.",
     )
+    VANISH_HELD = (
+        "VanishHeld",
+        Result.PARTIAL,
+        ExitCode.OK,
+        True,
+        "A complete listing lacks so many plants that none was marked as vanished. Check at the"
+        " vendor that the account still sees them and that baseURL is the account's own gateway. If"
+        " they are gone for good, set spec.run.vanishGuardPercent to 100 for one run.",
+    )
+    BUDGET_SPENT = (
+        "BudgetSpent",
+        Result.PARTIAL,
+        ExitCode.OK,
+        False,
+        "The vendor's allowance of calls did not reach for every plant. The next run goes on where"
+        " this one stopped; lengthen the interval of the alerts if it never comes round.",
+    )
     RESTRICTED_WINDOW = (
         "RestrictedWindow",
         Result.SKIPPED,
@@ -96,6 +113,14 @@ class RunReason(StrEnum):
         ExitCode.OK,
         False,
         "Another run of this vendor and stream holds the lease. Wait for it to end.",
+    )
+    ACCOUNT_BUSY = (
+        "AccountBusy",
+        Result.SKIPPED,
+        ExitCode.OK,
+        False,
+        "Other runs held all the places that the vendor allows at once for half of this run's time."
+        " The next run tries again; spread: Hashed keeps runs of many organizations apart.",
     )
     VENDOR_THROTTLED = (
         "VendorThrottled",
@@ -253,6 +278,14 @@ class RunReason(StrEnum):
         "Correct the credentials in the Secret. No further login is tried until it changes, so the"
         " vendor does not lock the account. To allow one more try with the same Secret, delete the"
         " row of vendorsync.blocks that has the message.",
+    )
+    ACCOUNT_SHARED = (
+        "AccountShared",
+        Result.FAILED,
+        ExitCode.CREDENTIALS,
+        True,
+        "Another program logs in to the same account and takes its token away each time. Give"
+        " VendorSync an account of its own at the vendor, or stop the other program.",
     )
     ACCOUNT_LOCKED = (
         "AccountLocked",

@@ -6,6 +6,7 @@ container; the job writes a `RunReport` as JSON into the container's termination
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -123,6 +124,14 @@ class AllowedEndpoint(Model):
     """Secret with `ca.crt`, in the namespace of the run, that signs the address's certificate."""
 
 
+class LegacyTokens(StrEnum):
+    """What becomes of vendors.access_token, token_expires_at and token_metadata."""
+
+    IGNORE = "Ignore"
+    READ = "Read"
+    READ_WRITE = "ReadWrite"
+
+
 class RunSpec(Model):
     """One run of one vendor and stream. No generation, time or status: it changes with the spec."""
 
@@ -139,6 +148,13 @@ class RunSpec(Model):
     application_schema: str = "public"
     batch_size: Annotated[int, Field(ge=1)] = 1000
     concurrency_limit: Annotated[int, Field(ge=1)] = 5
+    vanish_after: Annotated[int, Field(ge=1)] = 3
+    """Complete listings in a row that lack a plant before it is marked as vanished."""
+    vanish_guard_percent: Annotated[int, Field(ge=0, le=100)] = 20
+    """Share of a vendor's plants above which none is marked; five always may be."""
+    full_compare_hours: Annotated[int, Field(ge=1)] = 24
+    """Hours after which rows themselves are compared again, not only what was last written."""
+    legacy_tokens: LegacyTokens = LegacyTokens.IGNORE
 
 
 class RunReport(Model):
@@ -164,6 +180,7 @@ class RunReport(Model):
     rejected: int = 0
     duplicate: int = 0
     vanished: int = 0
+    repaired: int = 0
     calls: int = 0
     budget_remaining: int | None = None
 

@@ -12,11 +12,14 @@ SyncError                       has a RunReason, so an exit code, a result and a
 │   ├── VendorRefusedError      refused for good: a right or a plan is missing (exit 65)
 │   ├── ThrottledError          too many calls; rest until `retry_after` (exit 69)
 │   │   ├── QuotaExhaustedError allowance used up; rest until it turns (exit 65)
+│   │   │   └── BudgetSpentError    so says our own ledger, without asking the vendor
 │   │   └── AccountLockedError  the vendor locked the account; rest a day (exit 77)
 │   └── VendorUnavailableError  transient (exit 69)
 │       └── TLSFailedError
 ├── DatabaseUnavailableError    transient (exit 69)
 ├── AlreadyRunningError         another run holds the lease (skipped, exit 0)
+├── AccountBusyError            no place at the account or adapter was free (skipped, exit 0)
+├── AccountSharedError          another program keeps taking the token away (exit 77)
 ├── RestrictedWindowError       a scheduled run inside a window (skipped, exit 0)
 ├── LeaseLostError              another run took over; nothing more may be written (exit 75)
 ├── InterruptedRunError         SIGTERM (exit 75)
@@ -146,6 +149,10 @@ class QuotaExhaustedError(ThrottledError):
     usual_rest = 86_400.0
 
 
+class BudgetSpentError(QuotaExhaustedError):
+    """The ledger has no call left for this purpose; nothing was sent."""
+
+
 class AccountLockedError(ThrottledError):
     """The vendor locked the account; each further login may prolong that."""
 
@@ -173,6 +180,18 @@ class AlreadyRunningError(SyncError):
     """Another run holds the lease of this vendor and stream."""
 
     reason = RunReason.ALREADY_RUNNING
+
+
+class AccountBusyError(SyncError):
+    """Other runs hold all the places that the account or the adapter has."""
+
+    reason = RunReason.ACCOUNT_BUSY
+
+
+class AccountSharedError(SyncError):
+    """Another program logs in to the same account again and again."""
+
+    reason = RunReason.ACCOUNT_SHARED
 
 
 class RestrictedWindowError(SyncError):

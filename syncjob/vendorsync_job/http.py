@@ -26,6 +26,7 @@ from vendorsync_job.errors import (
     VendorUnavailableError,
 )
 from vendorsync_job.network import Deadline, GuardedBackend, resolve
+from vendorsync_job.ports import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +64,8 @@ class Limits:
 class HttpVendorClient:
     """Calls one origin and returns parsed JSON objects: the `VendorClient` of `ports`.
 
-    `deadline` is the run's own, on the same monotonic `clock`. One client may serve several
+    `deadline` is the run's own, on the same monotonic `clock`. `spend` takes each try, the repeated
+    ones too, out of the account's allowance. One client may serve several
     threads. Redirects and the proxies of the environment are not followed.
     """
 
@@ -75,6 +77,7 @@ class HttpVendorClient:
         allow_private: bool = False,
         ca_file: Path | None = None,
         deadline: float = math.inf,
+        spend: Callable[[Purpose], None] = lambda _: None,
         limits: Limits = Limits(),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -86,6 +89,7 @@ class HttpVendorClient:
         """Tries made so far, each of which the vendor may count."""
         self._title = adapter_title
         self._run_deadline = deadline
+        self._spend = spend
         self._limits = limits
         self._clock = clock
         self._sleep = sleep
@@ -125,9 +129,10 @@ class HttpVendorClient:
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        purpose: Purpose = Purpose.LISTING,
     ) -> dict[str, Any]:
         """Send a GET."""
-        return self._call("GET", path, None, params, headers, once=False)
+        return self._call("GET", path, None, params, headers, purpose)
 
     def post(
         self,
@@ -136,10 +141,10 @@ class HttpVendorClient:
         json: Mapping[str, Any],
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        once: bool = False,
+        purpose: Purpose = Purpose.LISTING,
     ) -> dict[str, Any]:
-        """Send a POST with a JSON body; `once` never sends it a second time."""
-        return self._call("POST", path, json, params, headers, once=once)
+        """Send a POST with a JSON body; a login is never sent a second time."""
+        return self._call("POST", path, json, params, headers, purpose)
 
     def _call(
         self,
@@ -148,8 +153,7 @@ class HttpVendorClient:
         body: Mapping[str, Any] | None,
         params: Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
-        *,
-        once: bool,
+        purpose: Purpose,
     ) -> dict[str, Any]:
         call = f"{method} {path}"
         self._check_headers(headers or {}, call)
@@ -164,11 +168,11 @@ class HttpVendorClient:
         )
         for attempt in range(1, self._limits.tries + 1):
             try:
-                return self._attempt(request, call)
+                return self._attempt(request, call, purpose)
             except RepeatableError as failure:
                 drawn = self._jitter(0.0, self._limits.backoff * 2 ** (attempt - 1))
                 pause = max(drawn, failure.retry_after or 0.0)
-                if not self._may_repeat(failure, attempt, pause, once=once):
+                if not self._may_repeat(failure, attempt, pause, purpose):
                     raise failure.error from failure.error.__cause__
                 logger.info(
                     "vendor call failed, trying again", extra={"call": call, "attempt": attempt}
@@ -187,20 +191,21 @@ class HttpVendorClient:
                 )
 
     def _may_repeat(
-        self, failure: RepeatableError, attempt: int, pause: float, *, once: bool
+        self, failure: RepeatableError, attempt: int, pause: float, purpose: Purpose
     ) -> bool:
         return (
             attempt < self._limits.tries
-            and not (once and failure.was_sent)
+            and not (purpose is Purpose.LOGIN and failure.was_sent)
             and (failure.retry_after or 0.0) <= PATIENCE
             and self._clock() + pause < self._run_deadline
         )
 
-    def _attempt(self, request: httpx.Request, call: str) -> dict[str, Any]:
+    def _attempt(self, request: httpx.Request, call: str, purpose: Purpose) -> dict[str, Any]:
         """Send once; RepeatableError wraps what another try may cure."""
         now = self._clock()
         if now >= self._run_deadline:
             raise DeadlineExceededError(f"the run's deadline passed before {call} of {self._title}")
+        self._spend(purpose)
         with self._counting:
             self.calls += 1
         self._deadline.at = min(now + self._limits.total, self._run_deadline)

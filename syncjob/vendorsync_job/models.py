@@ -31,6 +31,40 @@ class Plant:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """One occurrence of an alarm; None where the vendor gave no value. Times are aware, UTC."""
+
+    vendor_alert_id: str
+    """The same for one occurrence in every listing, and different for the next one."""
+    vendor_plant_id: str
+    title: str
+    started_at: datetime
+    status: str = "active"
+    """One of active, resolved."""
+    severity: str | None = None
+    """One of LOW, MEDIUM, HIGH, CRITICAL."""
+    code: str | None = None
+    description: str | None = None
+    device_serial: str | None = None
+    resolved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """Which alerts are wanted: of one plant, or of the whole account when `plant` is None.
+
+    `since` and `until` bound the start of an alert where the vendor lists by time; both are aware.
+    `zones` are the plants' own zones by vendor_plant_id, for vendors that give local times.
+    """
+
+    since: datetime
+    until: datetime
+    plant: str | None = None
+    zones: Mapping[str, str] = field(default_factory=dict)
+    default_zone: str = "Asia/Kolkata"
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """A record that cannot be stored, with the reason and the record as the vendor sent it.
 
@@ -110,6 +144,9 @@ class Counts:
     rejected: int = 0
     duplicate: int = 0
     vanished: int = 0
+    """Plants newly marked as vanished, or open alerts that ended; none of them was listed."""
+    repaired: int = 0
+    """Those among `updated` whose row somebody else had changed."""
 
     def __add__(self, other: Counts) -> Counts:
         """Return the sums of both."""

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from vendorsync_api.policy import Options, VendorPolicy
-    from vendorsync_job.models import Grant, Page, Plant, Token
+    from vendorsync_job.models import Alert, AlertQuery, Grant, Page, Plant, Token
 
 Answer = TypeVar("Answer")
+
+
+class Purpose(StrEnum):
+    """What a call is for, which decides how much of the account's allowance it may use."""
+
+    LOGIN = "login"
+    """Never sent twice; may use the reserve."""
+    LISTING = "listing"
+    """May use the reserve."""
+    DETAIL = "detail"
+    """About one plant; leaves the reserve alone."""
+
+
+class CallBudget(Protocol):
+    """The account's allowance of calls, shared by all its runs."""
+
+    def spend(self, purpose: Purpose) -> None:
+        """Take one call, before each try. Raises BudgetSpentError when none is left for it."""
+
+    def remaining(self) -> int | None:
+        """Return the calls left in the tightest allowance, None when there is no limit."""
 
 
 class VendorClient(Protocol):
@@ -27,6 +49,7 @@ class VendorClient(Protocol):
         *,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        purpose: Purpose = Purpose.LISTING,
     ) -> dict[str, Any]:
         """Send a GET."""
 
@@ -37,9 +60,9 @@ class VendorClient(Protocol):
         json: Mapping[str, Any],
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        once: bool = False,
+        purpose: Purpose = Purpose.LISTING,
     ) -> dict[str, Any]:
-        """Send a POST with a JSON body; `once`, for logins, never sends it a second time."""
+        """Send a POST with a JSON body; a login is never sent a second time."""
 
 
 class Session(Protocol):
@@ -70,6 +93,12 @@ class VendorAdapter(Protocol):
 
     def plants(self, session: Session) -> Iterator[Page[Plant]]:
         """Yield the pages of all plants of the account, in the vendor's order."""
+
+    def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:
+        """Yield the pages of the alerts asked for; called only if the policy has `alerts`.
+
+        `query.plant` is set if and only if the policy says `per_plant`.
+        """
 
 
 class TokenStore(Protocol):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.cluster.command import wait_until
 from dev.cluster.processes import RECORDING, ProcessRecord
 
 STAT = "4711 (a (b) c) S 1 4711 " + " ".join(["0"] * 16) + " 98765 0 0"
@@ -61,6 +62,19 @@ def test_kill_spares_another_process_with_the_same_id(sleeper):
 
     assert not replace(record, start_time=record.start_time - 1).kill()
     assert sleeper.poll() is None
+
+
+def test_killing_with_children_waits_for_the_end_of_each(tmp_path):
+    shell = 'sleep 60 & echo $! > "$0.part" && mv "$0.part" "$0" && wait'
+    parent = subprocess.Popen(["sh", "-c", shell, str(tmp_path / "child")])
+    wait_until((tmp_path / "child").exists, what="the child")
+    child = ProcessRecord.load(Path("/proc") / (tmp_path / "child").read_text().strip() / "stat")
+
+    record_of(parent).kill_with_children()
+
+    assert child
+    assert not child.alive()
+    assert parent.wait() < 0
 
 
 @pytest.mark.parametrize("text", [None, "", "garbage"])

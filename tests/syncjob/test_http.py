@@ -24,6 +24,7 @@ from vendorsync_job.errors import (
     VendorUnavailableError,
 )
 from vendorsync_job.http import HttpVendorClient, Limits
+from vendorsync_job.ports import Purpose
 
 PATH = "/station/v1.0/list"
 
@@ -103,7 +104,7 @@ def test_a_login_is_sent_once_even_if_the_server_fails(client, sim):
     sim.fault("http_error")
 
     with pytest.raises(VendorUnavailableError):
-        ask(client(), once=True)
+        ask(client(), purpose=Purpose.LOGIN)
 
     assert len(sim.calls()) == 1
 
@@ -229,7 +230,7 @@ def test_a_server_that_hangs_up_in_the_handshake_is_only_unavailable(client):
         vendor = client(f"https://localhost:{server.getsockname()[1]}")
 
         with pytest.raises(VendorUnavailableError) as caught:
-            ask(vendor, once=True)
+            ask(vendor, purpose=Purpose.LOGIN)
 
     assert type(caught.value) is VendorUnavailableError
     assert vendor.calls == 3, "nothing was sent, so even a login may be tried again"
@@ -393,9 +394,9 @@ def test_the_request_names_the_host_asks_for_gzip_and_sends_json(client, sim):
     seen = []
 
     class Tap(HttpVendorClient):
-        def _attempt(self, request, call):
+        def _attempt(self, request, call, purpose):
             seen.append(request)
-            return super()._attempt(request, call)
+            return super()._attempt(request, call, purpose)
 
     made = Tap(sim.solarman_url, adapter_title="Sim", allow_private=True, ca_file=sim.ca_file)
     with made:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vendorsync_job.models import Token
+from vendorsync_job.ports import Purpose
 
 LONG_AGO = datetime(2026, 2, 2, tzinfo=UTC)
 
@@ -19,7 +20,7 @@ class Request:
     json: Any
     params: Any = field(default_factory=dict)
     headers: Any = field(default_factory=dict)
-    once: bool = False
+    purpose: Purpose = Purpose.LISTING
 
 
 class RecordedClient:
@@ -29,11 +30,11 @@ class RecordedClient:
         self.requests: list[Request] = []
         self._answers = iter(answers)
 
-    def get(self, path, *, params=None, headers=None):
+    def get(self, path, *, params=None, headers=None, purpose=Purpose.LISTING):
         raise NotImplementedError
 
-    def post(self, path, *, json, params=None, headers=None, once=False):
-        self.requests.append(Request(path, dict(json), params or {}, headers or {}, once))
+    def post(self, path, *, json, params=None, headers=None, purpose=Purpose.LISTING):
+        self.requests.append(Request(path, dict(json), params or {}, headers or {}, purpose))
         return next(self._answers)
 
 

@@ -17,6 +17,7 @@ from vendorsync_job.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
+from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.solarman import SolarmanAdapter
 
 CREDENTIALS = CLOUDS["solarman"].credentials
@@ -61,7 +62,7 @@ def test_the_login_sends_the_hash_of_the_password_and_one_identity():
         "email": "sim@example.test",
         "password": DIGEST,
     }
-    assert request.once
+    assert request.purpose is Purpose.LOGIN
     assert not request.headers
     assert (grant.token, grant.expires_in) == ("sim-token", 5183999.0)
 

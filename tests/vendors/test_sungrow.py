@@ -18,6 +18,7 @@ from vendorsync_job.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
+from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.sungrow import SungrowAdapter
 
 CREDENTIALS = CLOUDS["sungrow"].credentials
@@ -67,7 +68,7 @@ def test_the_login_sends_keys_in_header_and_body_and_the_password_as_it_is():
         "user_password": "Sim-Passw0rd!",
         "login_type": "1",
     }
-    assert request.once
+    assert request.purpose is Purpose.LOGIN
     assert (grant.token, grant.default_lifetime) == ("300001_sim", 86_400)
 
 
@@ -121,7 +122,7 @@ def test_the_token_travels_in_the_body():
         "curPage": 1,
         "size": 100,
     }
-    assert not client.requests[0].once
+    assert client.requests[0].purpose is Purpose.LISTING
 
 
 def test_a_station_becomes_a_plant_in_our_units():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from vendorsync_job.store.connection import Cursor
 
-LATEST = 1
+LATEST = 2
 LOCK = 0x7665_6E64_6F72  # "vendor"
 APPLICATION = ("organizations", "vendors", "plants", "alerts")
 
@@ -36,7 +36,10 @@ OURS = {
     "blocks": ("SELECT", "INSERT"),
     "leases": ("SELECT", "INSERT", "UPDATE"),
     "runs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "hashes": ("SELECT", "INSERT", "UPDATE"),
+    "streams": ("SELECT", "INSERT", "UPDATE"),
+    "calls": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "slots": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "hashes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "quarantine": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 THEIRS = {

@@ -11,6 +11,7 @@ from vendorsync_api.vendors import SOLARMAN
 from vendorsync_job import normalise
 from vendorsync_job.errors import VendorContractError
 from vendorsync_job.models import Grant, Page, Plant
+from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.pages import read_page
 from vendorsync_job.vendors.refusals import Refusals
 
@@ -70,7 +71,7 @@ class SolarmanAdapter:
             TOKEN_PATH,
             json=body,
             params={"appId": self._credentials["appId"], "language": "en"},
-            once=True,
+            purpose=Purpose.LOGIN,
         )
         _check(answer, TOKEN_PATH, login=True)
         token = answer.get("access_token")

@@ -14,6 +14,7 @@ from vendorsync_job.errors import (
     VendorContractError,
 )
 from vendorsync_job.models import Grant, Page, Plant
+from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.pages import read_page
 from vendorsync_job.vendors.refusals import Refusals
 
@@ -124,7 +125,7 @@ class SungrowAdapter:
                 "x-access-key": self._credentials["secretKey"],
                 "sys_code": THIRD_PARTY,
             },
-            once=login,
+            purpose=Purpose.LOGIN if login else Purpose.LISTING,
         )
         code = answer.get("result_code")
         if code is None:

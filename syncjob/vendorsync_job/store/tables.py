@@ -1,0 +1,29 @@
+"""What the job knows of an application's table that holds the records of a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class RecordTable:
+    """One table: `columns` are the owned ones that it has, in order, the key not among them.
+
+    `types` are the casts of columns that are not text. A column in `kept` stays as it is when the
+    vendor gives no value. `ignored` are optional columns whose type takes no value of ours.
+    """
+
+    name: str
+    key: str
+    columns: tuple[str, ...]
+    types: Mapping[str, str] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    stamps: tuple[str, ...] = ("created_at", "updated_at")
+    row_security: bool = False
+    ignored: tuple[str, ...] = ()
+    marks_vanished: bool = False
+    """The table has a column vanished_at of a type that takes a time."""
