@@ -21,6 +21,7 @@ SLOW = (
     "simulators",
     "vendors",
     "controller/test_cluster.py",
+    "faults",
     "packaging/test_commands.py",
     "packaging/test_layout.py",
     "syncjob/test_command.py",

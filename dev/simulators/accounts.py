@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Account = TypeVar("Account", "SolarmanAccount", "SungrowAccount")
 DEFAULT_FILE: Final = Path(__file__).with_name("accounts.json")
 
 
@@ -39,6 +40,18 @@ class SolarmanAccount:
     """Most answers carry null, newer ones `1000000`."""
     single_token: bool = False
     """Not the vendor's way: a new token kills the older ones."""
+    busy: int = 0
+    """Alarms of each plant on each day; 0 for one now and then."""
+
+    @property
+    def secret(self) -> dict[str, str]:
+        """The keys of the Secret that logs in to this account."""
+        return {
+            "appId": self.app_id,
+            "appSecret": self.app_secret,
+            "email": self.email,
+            "password": self.password,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +81,18 @@ class SungrowAccount:
     refused: tuple[str, ...] = ()
     """Names of interfaces that are not granted to the application: E900."""
     single_token: bool = False
+    busy: int = 0
+    """Alarms of each plant on each day; 0 for one now and then."""
+
+    @property
+    def secret(self) -> dict[str, str]:
+        """The keys of the Secret that logs in to this account."""
+        return {
+            "appKey": self.appkey,
+            "secretKey": self.access_key,
+            "userAccount": self.user_account,
+            "userPassword": self.user_password,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +101,14 @@ class Accounts:
 
     solarman: tuple[SolarmanAccount, ...] = ()
     sungrow: tuple[SungrowAccount, ...] = ()
+
+    def named(self, name: str) -> SolarmanAccount | SungrowAccount:
+        """Find an account by its name; raises LookupError where none has it."""
+        accounts: list[SolarmanAccount | SungrowAccount] = [*self.solarman, *self.sungrow]
+        for account in accounts:
+            if account.name == name:
+                return account
+        raise LookupError(f"no account {name!r}")
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Accounts:
@@ -92,3 +125,23 @@ class Accounts:
     def from_file(cls, path: Path = DEFAULT_FILE) -> Accounts:
         """Read a JSON file; without a path, the accounts of the demo."""
         return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+SETTINGS: Final = frozenset(
+    {
+        "token_lifetime", "page_size_max", "burst_calls", "burst_seconds", "allowance",
+        "success_code", "single_token", "calls_per_hour", "wrong_passwords", "lock_seconds",
+        "disabled", "replay_protection", "refused", "busy",
+    }
+)  # fmt: skip
+"""Fields of an account that may change while it is in use; the others tell who it is."""
+
+
+def changed(account: Account, settings: Mapping[str, Any]) -> Account:
+    """Return the account with other settings; raises ValueError for what is none of it."""
+    if unknown := {name for name in settings if name not in SETTINGS or not hasattr(account, name)}:
+        raise ValueError(f"no account setting {', '.join(sorted(unknown))}")
+    given: Any = {**settings}
+    if "refused" in given:
+        given["refused"] = tuple(given["refused"])
+    return replace(account, **given)

@@ -1,4 +1,7 @@
-"""Invented alarms: which plant had which on which day follows from its id and the day alone."""
+"""Invented alarms: which plant had which on which day follows from its id and the day alone.
+
+They begin and end as the vendor's clock goes on; a clock that is moved back opens them again.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,16 @@ from zlib import crc32
 from dev.simulators.plants import INDIA, Dice, Plant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from dev.simulators.exchange import Json
 
 ONE_IN: Final = 40
 """About one plant in so many has an alarm on a given day."""
+MOST_A_DAY: Final = 100
+LONGEST: Final = timedelta(days=3)
+LISTED: Final = timedelta(days=30)
+"""How far back the truth goes."""
 
 KINDS: Final = (
     (31, "F04", "Grid voltage out of range", 2),
@@ -39,23 +48,58 @@ class Alert:
     inverter: int
 
 
-def alerts(of: Plant, first: date, last: date, now: float) -> Iterator[Alert]:
-    """Give the alarms of a plant that began between two days, both included, and before now."""
+def alerts(of: Plant, first: date, last: date, now: float, busy: int = 0) -> Iterator[Alert]:
+    """Give the alarms of a plant that began between two days, both included, and before now.
+
+    With `busy` each plant has so many on each day, at most 100, in place of one now and then.
+    """
     for day in range(first.toordinal(), last.toordinal() + 1):
-        if crc32(f"{of.id}:{day}".encode()) % ONE_IN == 0:
-            alert = _alert(of, date.fromordinal(day), now)
+        for serial in range(busy or crc32(f"{of.id}:{day}".encode()) % ONE_IN == 0):
+            alert = _alert(of, date.fromordinal(day), serial, now)
             if alert.started_at <= now:
                 yield alert
 
 
-def _alert(of: Plant, day: date, now: float) -> Alert:
-    dice = Dice("alert", of.id, day)
+def open_alerts(of: Plant, now: float, busy: int = 0) -> Iterator[Alert]:
+    """Give the alarms of a plant that last."""
+    today = datetime.fromtimestamp(now, INDIA).date()
+    first = today - LONGEST - timedelta(days=1)
+    return (alert for alert in alerts(of, first, today, now, busy) if alert.ended_at is None)
+
+
+def truth_of(
+    plants: Iterable[Plant],
+    now: float,
+    busy: int,
+    *,
+    id_as_sent: Callable[[Alert], str],
+    severities: Sequence[str],
+) -> list[Json]:
+    """Tell every alarm of the last 30 days; `severities` are those of the three levels."""
+    today = datetime.fromtimestamp(now, INDIA).date()
+    return [
+        {
+            "id": id_as_sent(alert),
+            "plant": str(alert.plant.id),
+            "name": alert.name,
+            "severity": severities[alert.level],
+            "started_at": alert.started_at,
+            "ended_at": alert.ended_at,
+        }
+        for plant in plants
+        for alert in alerts(plant, today - LISTED + timedelta(days=1), today, now, busy)
+    ]
+
+
+def _alert(of: Plant, day: date, serial: int, now: float) -> Alert:
+    dice = Dice("alert", of.id, day, serial)
     rule, code, name, level = dice.choice("kind", KINDS)
     midnight = datetime.combine(day, time(), INDIA)
     started = midnight + timedelta(hours=6, seconds=dice.below("start", 12 * 3600))
-    ended = int(started.timestamp()) + 60 + dice.below("length", 3 * 86400)
+    length = timedelta(seconds=60 + dice.below("length", 86400 * LONGEST.days))
+    ended = int((started + length).timestamp())
     return Alert(
-        id=crc32(f"alert:{of.id}:{day}".encode()),
+        id=(of.id * 1000 + day.toordinal() % 1000) * MOST_A_DAY + serial,
         plant=of,
         rule=rule,
         code=code,

@@ -37,6 +37,10 @@ def _truth(simulation: Simulation, request: Request) -> object:
     return simulation.truth(request.query["vendor"], request.query.get("account"))
 
 
+def _alerts(simulation: Simulation, request: Request) -> object:
+    return simulation.alert_truth(request.query["vendor"], request.query.get("account"))
+
+
 def _faults(simulation: Simulation, _request: Request) -> object:
     return [asdict(fault) for fault in simulation.faults()]
 
@@ -67,6 +71,11 @@ def _password(simulation: Simulation, request: Request) -> None:
     simulation.set_password(body["vendor"], body.get("account"), body["password"])
 
 
+def _change_account(simulation: Simulation, request: Request) -> None:
+    body = _body(request)
+    simulation.change_account(body["vendor"], body.get("account"), body["settings"])
+
+
 def _clock(simulation: Simulation, request: Request) -> object:
     body = _body(request)
     simulation.set_clock(offset=float(body.get("offset", 0)), frozen_at=body.get("frozen_at"))
@@ -83,12 +92,14 @@ ROUTES: Final[dict[tuple[str, str], Callable[[Simulation, Request], object]]] = 
     ("GET", "/calls"): _calls,
     ("DELETE", "/calls"): _clear_calls,
     ("GET", "/truth"): _truth,
+    ("GET", "/alerts"): _alerts,
     ("GET", "/faults"): _faults,
     ("PUT", "/faults"): _set_faults,
     ("DELETE", "/faults"): _clear_faults,
     ("POST", "/plants"): _plants,
     ("POST", "/tokens/expire"): _expire,
     ("PUT", "/password"): _password,
+    ("PUT", "/accounts"): _change_account,
     ("PUT", "/clock"): _clock,
     ("POST", "/reset"): _reset,
 }

@@ -6,9 +6,11 @@ import gzip
 import json
 import zlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from dev.simulators.exchange import Json, Listing, Reply, dig
+from dev.simulators.plants import PER_KW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,12 +43,14 @@ def _too_many_requests(_vendor: Vendor, options: Json) -> Reply:
     return Reply(b"too many requests", 429, headers)
 
 
-def _error(vendor: Vendor, options: Json) -> Json:
+def _error(vendor: Vendor, options: Json) -> Reply | Json:
     return vendor.refusal(str(options["code"]), str(options.get("message", "sim error")))
 
 
-def _login_state(vendor: Vendor, options: Json) -> Json:
+def _login_state(vendor: Vendor, options: Json) -> Reply | Json:
     envelope = vendor.refusal("1", "success")
+    if isinstance(envelope, Reply):
+        return envelope
     return {**envelope, "result_data": {"login_state": str(options["state"]), "token": None}}
 
 
@@ -59,29 +63,29 @@ REPLACEMENTS: Final[dict[str, Callable[[Vendor, Json], Reply | Json]]] = {
 }
 
 
-# Faults in the rows of a plant list.
+# Faults in the rows of a list.
+
+
+def rows_of(listing: Listing, payload: Json) -> list[Json]:
+    """Read the rows of an answer; none where the vendor refused."""
+    holder = dig(payload, listing.rows)
+    rows = holder.get(listing.rows[-1]) if holder else None
+    return rows if isinstance(rows, list) else []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One page of a plant list, for a row fault to change."""
+    """One page of a list, for a row fault to change; `other` gives the rows of another page."""
 
-    vendor: Vendor
-    account: str | None
+    listing: Listing
     number: int
     size: int
     payload: Json
-
-    @property
-    def listing(self) -> Listing:
-        """Where the vendor keeps things."""
-        return self.vendor.listing
+    other: Callable[[int], list[Json]]
 
     def get_rows(self) -> list[Json]:
         """Read the rows; none where the vendor refused."""
-        holder = dig(self.payload, self.listing.rows)
-        rows = holder.get(self.listing.rows[-1]) if holder else None
-        return rows if isinstance(rows, list) else []
+        return rows_of(self.listing, self.payload)
 
     def set_rows(self, rows: object) -> None:
         """Replace the rows."""
@@ -103,14 +107,13 @@ class Page:
 
 def _duplicate_rows(page: Page, _options: Json) -> None:
     """Begin each page but the first with the last row of the page before."""
-    if page.number > 1 and page.account:
-        before = page.vendor.rows(page.account, page.number - 1, page.size)
-        page.set_rows([*before[-1:], *page.get_rows()])
+    if page.number > 1:
+        page.set_rows([*page.other(page.number - 1)[-1:], *page.get_rows()])
 
 
 def _repeated_page(page: Page, _options: Json) -> None:
-    if page.account:
-        page.set_rows(page.vendor.rows(page.account, 1, page.size))
+    if page.number > 1:
+        page.set_rows(page.other(1))
 
 
 def _changed_total(page: Page, options: Json) -> None:
@@ -135,11 +138,11 @@ def _null_optional(page: Page, _options: Json) -> None:
 
 def _missing_field(page: Page, options: Json) -> None:
     for row in page.get_rows():
-        row.pop(options.get("field", page.listing.capacity[0]), None)
+        row.pop(options.get("field", page.listing.spoiled), None)
 
 
 def _renamed_field(page: Page, options: Json) -> None:
-    name = options.get("field", page.listing.capacity[0])
+    name = options.get("field", page.listing.spoiled)
     for row in page.get_rows():
         if name in row:
             row[options.get("to", f"{name}Renamed")] = row.pop(name)
@@ -159,6 +162,17 @@ def _capacity_with_comma(page: Page, _options: Json) -> None:
 
 def _capacity(page: Page, options: Json) -> None:
     _change_capacity(page, lambda _value: options["value"])
+
+
+def _capacity_unit(page: Page, options: Json) -> None:
+    """Word the same capacities in another unit, where the vendor sends one."""
+    wanted = str(options["unit"])
+    for row in page.get_rows():
+        holder = dig(row, page.listing.unit) if page.listing.unit else None
+        if holder is not None:
+            value, unit = page.listing.capacity[-1], page.listing.unit[-1]
+            kilowatts = Decimal(str(holder[value])) / PER_KW[holder[unit]]
+            holder |= {value: f"{kilowatts * PER_KW[wanted]:f}", unit: wanted}
 
 
 def _not_a_number(page: Page, _options: Json) -> None:
@@ -190,6 +204,11 @@ def _lone_surrogate(page: Page, _options: Json) -> None:
     _append_to_names(page, "\ud800")
 
 
+PLANT_FAULTS: Final = frozenset(
+    {"capacity_with_comma", "capacity", "capacity_unit", "nan", "huge_number"}
+)
+"""Row faults that need a capacity."""
+
 ROW_FAULTS: Final[dict[str, Callable[[Page, Json], None]]] = {
     "duplicate_rows": _duplicate_rows,
     "repeated_page": _repeated_page,
@@ -201,6 +220,7 @@ ROW_FAULTS: Final[dict[str, Callable[[Page, Json], None]]] = {
     "renamed_field": _renamed_field,
     "capacity_with_comma": _capacity_with_comma,
     "capacity": _capacity,
+    "capacity_unit": _capacity_unit,
     "nan": _not_a_number,
     "huge_number": _mark_capacity,
     "deep_json": _mark_extra_field,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from dev.simulators.effects import BODY_FAULTS, REPLACEMENTS, ROW_FAULTS
-from dev.simulators.exchange import Json, Request, page_of
+from dev.simulators.effects import BODY_FAULTS, PLANT_FAULTS, REPLACEMENTS, ROW_FAULTS
+from dev.simulators.exchange import Json, Request, listing_of, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,10 @@ BEFORE: Final = ("latency", "reset")
 
 DELIVERIES: Final = ("drip", "stall", "reset_mid_body", "wrong_length")
 
-KINDS: Final = frozenset({*BEFORE, *REPLACEMENTS, *ROW_FAULTS, *BODY_FAULTS, *DELIVERIES})
+STEAL: Final = "steal"
+"""Another program has just logged in to the account: its tokens are dead before the call."""
+
+KINDS: Final = frozenset({*BEFORE, STEAL, *REPLACEMENTS, *ROW_FAULTS, *BODY_FAULTS, *DELIVERIES})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +56,19 @@ class Fault:
             raise ValueError(f"no fault {self.kind!r}; there are {', '.join(sorted(KINDS))}")
 
     def fits(self, vendor: Vendor, account: str | None, request: Request) -> bool:
-        """Tell whether the filters let this fault hit the call; row faults hit plant lists only."""
-        listed = self.kind not in ROW_FAULTS or request.path == vendor.listing.path
+        """Tell whether the filters let this fault hit the call; row faults hit lists only."""
         return (
-            listed
+            self._fits_path(vendor, request)
             and self.vendor in (None, vendor.name)
             and self.account in (None, account)
             and self.path in (None, request.path)
             and (self.page is None or self.page == page_of(vendor.listing, request))
         )
+
+    def _fits_path(self, vendor: Vendor, request: Request) -> bool:
+        if self.kind in PLANT_FAULTS:
+            return request.path == vendor.listing.path
+        return self.kind not in ROW_FAULTS or listing_of(vendor, request) is not None
 
 
 class ActiveFaults:

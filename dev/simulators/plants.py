@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal
 from hashlib import blake2b
 from math import cos, pi, sin
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dev.simulators.exchange import Json
 
 T = TypeVar("T")
 Kind = Literal["HOUSE_ROOF", "COMMERCIAL_ROOF", "INDUSTRIAL_ROOF", "GROUND"]
 Status = Literal["online", "partial", "offline"]
 
 INDIA: Final = ZoneInfo("Asia/Kolkata")
+PER_KW: Final = {"kWp": Decimal(1), "MWp": Decimal("0.001"), "Wp": Decimal(1000)}
+"""Units of capacity in a kilowatt."""
 FIRST_CREATED: Final = int(datetime(2018, 4, 1, tzinfo=UTC).timestamp())
 LAST_CREATED: Final = int(datetime(2026, 3, 31, tzinfo=UTC).timestamp())
 
@@ -88,6 +94,18 @@ class Plant:
     created_at: int
     timezone: str | None = None
     """Set by a change only: then the vendor sends this text in place of its usual one."""
+
+
+def zone_of(of: Plant) -> tzinfo:
+    """Give the zone of the plant's clock; a text of its own is an IANA name or like `GMT+5:30`."""
+    if of.timezone is None:
+        return INDIA
+    offset = re.fullmatch(r"GMT([+-])(\d{1,2})(?::(\d\d))?", of.timezone)
+    if offset is None:
+        return ZoneInfo(of.timezone)
+    sign, hours, minutes = offset.groups()
+    ahead = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    return timezone(-ahead if sign == "-" else ahead)
 
 
 class Dice:
@@ -201,6 +219,26 @@ class Fleet:
             if held == index or (isinstance(held, Plant) and held.id == plant_id):
                 return position
         return None
+
+
+def plant_truth(of: Plant, row: Json, *, sent: Mapping[str, Any]) -> Json:
+    """Tell what a plant is, with the row that is sent for it.
+
+    `sent` holds what the vendor words in its own way: `timezone`, `type`, `created_as_sent` and
+    `capacity_sent`, which is false where the row has no capacity.
+    """
+    return {
+        "id": str(of.id),
+        "name": of.name,
+        "capacity_kw": of.capacity_kw,
+        "latitude": of.latitude,
+        "longitude": of.longitude,
+        "address": of.address,
+        "status": of.status,
+        "created_at": of.created_at,
+        **sent,
+        "row": row,
+    }
 
 
 def power_kw(of: Plant, now: float) -> float:

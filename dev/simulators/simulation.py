@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event, RLock
 from typing import TYPE_CHECKING, Any, Final
 
-from dev.simulators.effects import BODY_FAULTS, REPLACEMENTS, ROW_FAULTS, Page, encode
+from dev.simulators.effects import BODY_FAULTS, REPLACEMENTS, ROW_FAULTS, Page, encode, rows_of
 from dev.simulators.exchange import (
+    Adjustable,
     Answer,
     Call,
     Json,
     Reply,
     Request,
     Vendor,
+    asked,
+    listing_of,
     page_of,
+    size_of,
     whole_number,
 )
-from dev.simulators.faults import BEFORE, DELIVERIES, ActiveFaults, Fault
+from dev.simulators.faults import BEFORE, DELIVERIES, STEAL, ActiveFaults, Fault
 from dev.simulators.solarman import SolarmanCloud
 from dev.simulators.sungrow import SungrowCloud
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from dev.simulators.accounts import Accounts
 
@@ -33,6 +39,18 @@ CALLS_KEPT: Final = 100_000
 CHANGEABLE: Final = frozenset(
     {"name", "kind", "status", "capacity_kw", "latitude", "longitude", "address", "timezone"}
 )
+
+
+Maker = Callable[[Callable[[], float]], Vendor]
+"""Makes a simulated cloud from its clock, which tells UNIX seconds."""
+
+
+def built_in(accounts: Accounts) -> dict[str, Maker]:
+    """Return the makers of the clouds that are part of this package."""
+    return {
+        "solarman": partial(SolarmanCloud, accounts.solarman),
+        "sungrow": partial(SungrowCloud, accounts.sungrow),
+    }
 
 
 class Outcome:
@@ -75,7 +93,7 @@ class Outcome:
             method=request.method,
             path=request.path,
             page=page_of(listing, request),
-            size=whole_number((request.body or {}).get(listing.size)),
+            size=whole_number(asked(request).get(listing.size)),
             status=self.reply.status,
             outcome=self.word,
             faults=tuple(fault.kind for fault in self.faults),
@@ -84,13 +102,16 @@ class Outcome:
 
 
 class Simulation:
-    """Both clouds and everything a test can see or change of them; safe from any thread."""
+    """The clouds and everything a test can see or change of them; safe from any thread."""
 
     def __init__(
-        self, accounts: Accounts, on_call: Callable[[Call], None] = lambda _call: None
+        self,
+        accounts: Accounts,
+        on_call: Callable[[Call], None] = lambda _call: None,
+        clouds: Mapping[str, Maker] | None = None,
     ) -> None:
         self._lock = RLock()
-        self._accounts = accounts
+        self._makers = {**built_in(accounts), **(clouds or {})}
         self._on_call = on_call
         self._faults = ActiveFaults()
         self._log: deque[Outcome] = deque(maxlen=CALLS_KEPT)
@@ -106,8 +127,7 @@ class Simulation:
             self._offset, self._frozen_at = 0.0, None
             self._faults.set([])
             self._log.clear()
-            self.vendors["solarman"] = SolarmanCloud(self._accounts.solarman, self.now)
-            self.vendors["sungrow"] = SungrowCloud(self._accounts.sungrow, self.now)
+            self.vendors = {name: make(self.now) for name, make in self._makers.items()}
 
     def now(self) -> float:
         """Tell the vendors' time as UNIX seconds."""
@@ -139,6 +159,19 @@ class Simulation:
         """Tell what the plants of an account really are; without a name, of the first one."""
         with self._lock:
             return self._vendor(vendor).truth(self._name(vendor, account))
+
+    def alert_truth(self, vendor: str, account: str | None = None) -> list[Json]:
+        """Tell what the alarms of an account really are that began in the last 30 days."""
+        with self._lock:
+            return self._vendor(vendor).alert_truth(self._name(vendor, account))
+
+    def change_account(self, vendor: str, account: str | None, settings: Mapping[str, Any]) -> None:
+        """Give an account other settings, such as `single_token` or `refused`."""
+        with self._lock:
+            found = self._vendor(vendor)
+            if not isinstance(found, Adjustable):
+                raise TypeError(f"accounts of {vendor!r} cannot be changed")
+            found.change_account(self._name(vendor, account), settings)
 
     def fault(self, kind: str, **settings: Any) -> None:
         """Put a fault in force; settings are the fields of `Fault` and the kind's options."""
@@ -229,6 +262,8 @@ class Simulation:
         if instead:
             outcome.word = f"fault {instead.kind}"
             return REPLACEMENTS[instead.kind](vendor, instead.options)
+        if outcome.fault(STEAL) and outcome.account:
+            vendor.expire_tokens(outcome.account)
         answer = vendor.answer(outcome.request)
         if isinstance(answer, Reply):
             outcome.word = f"http {answer.status}"
@@ -238,14 +273,27 @@ class Simulation:
         return answer.payload
 
     def _spoil_rows(self, vendor: Vendor, outcome: Outcome, answer: Answer) -> None:
-        if answer.outcome != "ok" or outcome.request.path != vendor.listing.path:
+        request = outcome.request
+        listing = listing_of(vendor, request)
+        if answer.outcome != "ok" or listing is None:
             return
+
+        size = size_of(listing, request)
+
+        def other(number: int) -> list[Json]:
+            place = listing.first + (number - 1) * listing.step(size)
+            turned = {listing.page: place}
+            query = {name: str(turned.get(name, value)) for name, value in request.query.items()}
+            body = None if request.body is None else {**request.body, **turned}
+            found = vendor.answer(replace(request, query=query, body=body))
+            return rows_of(listing, found.payload) if isinstance(found, Answer) else []
+
         page = Page(
-            vendor=vendor,
-            account=outcome.account,
-            number=page_of(vendor.listing, outcome.request) or 1,
-            size=whole_number((outcome.request.body or {}).get(vendor.listing.size)) or 1,
+            listing=listing,
+            number=page_of(listing, request) or 1,
+            size=size,
             payload=answer.payload,
+            other=other,
         )
         for fault in outcome.faults:
             if fault.kind in ROW_FAULTS:

@@ -15,20 +15,28 @@ from uuid import uuid4
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from dev.simulators.alerts import alerts
+from dev.simulators.accounts import changed
+from dev.simulators.alerts import alerts, truth_of
 from dev.simulators.exchange import Answer, Json, Listing, Reply, Request, whole_number
 from dev.simulators.plants import INDIA, Fleet
-from dev.simulators.solarman_rows import alert_row, alert_v2_row, plant_row, plant_truth
+from dev.simulators.solarman_rows import (
+    SEVERITIES,
+    alert_row,
+    alert_v2_row,
+    plant_row,
+    truth_row,
+)
 from dev.simulators.tokens import Grant, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from dev.simulators.accounts import SolarmanAccount
     from dev.simulators.alerts import Alert
 
 TOKEN_PATH: Final = "/account/v1.0/token"  # noqa: S105 - a path
 LIST_PATH: Final = "/station/v1.0/list"
+ALERT_PATH: Final = "/station/v1.0/alertV2"
 LOGIN_REFUSED: Final = (
     'auth failed:{"error":"invalid_grant","error_description":"AUTH_INVALID_USERNAME_OR_PASSWORD"}'
 )
@@ -86,6 +94,19 @@ class SolarmanCloud:
             "stationImage", "contactPhone", "ownerName",
         ),
     )  # fmt: skip
+    alert_listing = Listing(
+        path=ALERT_PATH,
+        page="page",
+        size="size",
+        rows=("stationAlertItems",),
+        total=("total",),
+        name="alertName",
+        moment="alertStartTime",
+        optional=(
+            "deviceSn", "deviceId", "deviceType", "ruleId", "addr", "code", "level", "influence",
+            "alertEndTime",
+        ),
+    )  # fmt: skip
 
     def __init__(self, accounts: Sequence[SolarmanAccount], now: Callable[[], float]) -> None:
         self._accounts = {account.name: account for account in accounts}
@@ -100,7 +121,7 @@ class SolarmanCloud:
             "/account/v1.0/info": self._info,
             LIST_PATH: self._list,
             "/station/v1.0/alert": self._alert,
-            "/station/v1.0/alertV2": self._alert_v2,
+            ALERT_PATH: self._alert_v2,
         }
 
     def account_names(self) -> tuple[str, ...]:
@@ -143,16 +164,24 @@ class SolarmanCloud:
         """Give the plants of an account."""
         return self._fleets[account]
 
-    def rows(self, account: str, page: int, size: int) -> list[Json]:
-        """Render one page of the plant list."""
-        now = self._now()
-        wanted = self._fleets[account].slice((page - 1) * size, page * size)
-        return [plant_row(plant, now) for plant in wanted]
-
     def truth(self, account: str) -> list[Json]:
         """Tell what every plant is, with the row that is sent for it just now."""
         now = self._now()
-        return [plant_truth(plant, now) for plant in self._fleets[account]]
+        return [truth_row(plant, now) for plant in self._fleets[account]]
+
+    def alert_truth(self, account: str) -> list[Json]:
+        """Tell every alarm of the last 30 days."""
+        return truth_of(
+            self._fleets[account],
+            self._now(),
+            self._accounts[account].busy,
+            id_as_sent=lambda alert: str(alert.id),
+            severities=SEVERITIES,
+        )
+
+    def change_account(self, account: str, settings: Mapping[str, Any]) -> None:
+        """Give an account other settings."""
+        self._accounts[account] = changed(self._accounts[account], settings)
 
     def expire_tokens(self, account: str) -> int:
         """Kill the live tokens of an account."""
@@ -276,7 +305,9 @@ class SolarmanCloud:
         page, size = _paging(request, account)
         if grant.scope != account.org_id:  # personal data: no plants of the company
             return self._envelope(account, total=0, stationList=[])
-        rows = self.rows(account.name, page, size)
+        now = self._now()
+        wanted = self._fleets[account.name].slice((page - 1) * size, page * size)
+        rows = [plant_row(plant, now) for plant in wanted]
         return self._envelope(account, total=len(self._fleets[account.name]), stationList=rows)
 
     def _alert(self, request: Request, _grant: Grant, account: SolarmanAccount) -> Json:
@@ -295,7 +326,8 @@ class SolarmanCloud:
         plant = self._fleets[account.name].get(station) if station is not None else None
         if plant is None:
             raise RefusalError("2101031")
-        found = [render(alert) for alert in alerts(plant, first, last, self._now())]
+        began = alerts(plant, first, last, self._now(), account.busy)
+        found = [render(alert) for alert in began]
         items = found[(page - 1) * size : page * size]
         return self._envelope(account, total=len(found), stationAlertItems=items)
 

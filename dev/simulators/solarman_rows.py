@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from dev.simulators.plants import Plant, power_kw
+from dev.simulators.plants import Plant, plant_truth, power_kw
 
 if TYPE_CHECKING:
     from dev.simulators.alerts import Alert
     from dev.simulators.exchange import Json
 
+SEVERITIES: Final = ("LOW", "MEDIUM", "HIGH")
+"""By level; a safety matter would be critical, but this path does not tell."""
 NETWORK_STATUS: Final = {
     "online": "NORMAL",
     "partial": "PARTIAL_OFFLINE",
@@ -48,24 +50,16 @@ def plant_row(plant: Plant, now: float) -> Json:
     }
 
 
-def plant_truth(plant: Plant, now: float) -> Json:
+def truth_row(plant: Plant, now: float) -> Json:
     """Tell what a plant is, with the row that is sent for it."""
     row = plant_row(plant, now)
-    return {
-        "id": str(plant.id),
-        "name": plant.name,
-        "capacity_kw": plant.capacity_kw,
-        "latitude": plant.latitude,
-        "longitude": plant.longitude,
-        "address": plant.address,
+    sent = {
         "timezone": row["regionTimezone"],
         "type": row["type"],
-        "status": plant.status,
-        "created_at": plant.created_at,
         "created_as_sent": row["createdDate"],
         "capacity_sent": True,
-        "row": row,
     }
+    return plant_truth(plant, row, sent=sent)
 
 
 def alert_row(alert: Alert) -> Json:

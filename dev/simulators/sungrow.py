@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from hmac import compare_digest
-from itertools import count
+from itertools import chain, count
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
-from dev.simulators.alerts import Alert, alerts
+from dev.simulators.accounts import changed
+from dev.simulators.alerts import Alert, alerts, open_alerts, truth_of
 from dev.simulators.exchange import Answer, Json, Listing, Reply, Request, whole_number
 from dev.simulators.plants import INDIA, Fleet, Plant
-from dev.simulators.sungrow_rows import fault_row, local_text, plant_row, plant_truth
+from dev.simulators.sungrow_rows import SEVERITIES, fault_row, local_text, plant_row, truth_row
 from dev.simulators.tokens import Grant, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dev.simulators.accounts import SungrowAccount
 
 LOGIN_PATH: Final = "/openapi/login"
 LIST_PATH: Final = "/openapi/getPowerStationList"
+FAULT_PATH: Final = "/openapi/getFaultAlarmInfo"
 TIMESTAMP_PATH: Final = "/timestamp"
 CLOCK_TOLERANCE_SECONDS: Final = 300
 MESSAGES: Final = {
@@ -71,8 +73,10 @@ class SungrowCloud:
         size="size",
         rows=("result_data", "pageList"),
         total=("result_data", "rowCount"),
+        key="ps_id",
         name="ps_name",
         capacity=("total_capcity", "value"),
+        unit=("total_capcity", "unit"),
         optional=(
             "ps_type", "ps_location", "latitude", "longitude", "ps_current_time_zone",
             "ps_status", "online_status", "ps_fault_status", "build_status", "valid_flag",
@@ -81,6 +85,21 @@ class SungrowCloud:
             "curr_power", "today_energy", "total_energy", "today_income", "month_income",
             "year_income", "total_income", "equivalent_hour", "description", "province_name",
             "city_name", "district_name",
+        ),
+    )  # fmt: skip
+    alert_listing = Listing(
+        path=FAULT_PATH,
+        page="curPage",
+        size="size",
+        rows=("result_data", "pageList"),
+        total=("result_data", "rowCount"),
+        key="fault_code",
+        name="fault_name",
+        moment="create_time",
+        optional=(
+            "ps_name", "fault_type_code", "fault_type", "fault_level", "fault_desc",
+            "fault_reason", "over_time", "process_time", "device_name", "device_type", "type_name",
+            "device_model", "device_model_code", "uuid", "grid_connection_status",
         ),
     )  # fmt: skip
 
@@ -96,7 +115,7 @@ class SungrowCloud:
         self._serial = count(1)
         self._routes: dict[str, Callable[[Json, SungrowAccount], Json]] = {
             LIST_PATH: self._list,
-            "/openapi/getFaultAlarmInfo": self._faults,
+            FAULT_PATH: self._faults,
             "/openapi/getOpenApiCallInfo": self._call_info,
         }
 
@@ -135,18 +154,24 @@ class SungrowCloud:
         """Give the plants of an account."""
         return self._fleets[account]
 
-    def rows(self, account: str, page: int, size: int) -> list[Json]:
-        """Render one page of the plant list."""
-        now = self._now()
-        return [
-            plant_row(plant, now)
-            for plant in self._fleets[account].slice((page - 1) * size, page * size)
-        ]
-
     def truth(self, account: str) -> list[Json]:
         """Tell what every plant is, with the row that is sent for it just now."""
         now = self._now()
-        return [plant_truth(plant, now) for plant in self._fleets[account]]
+        return [truth_row(plant, now) for plant in self._fleets[account]]
+
+    def alert_truth(self, account: str) -> list[Json]:
+        """Tell every alarm of the last 30 days."""
+        return truth_of(
+            self._fleets[account],
+            self._now(),
+            self._accounts[account].busy,
+            id_as_sent=lambda alert: str(fault_row(alert)["fault_code"]),
+            severities=SEVERITIES,
+        )
+
+    def change_account(self, account: str, settings: Mapping[str, Any]) -> None:
+        """Give an account other settings."""
+        self._accounts[account] = changed(self._accounts[account], settings)
 
     def expire_tokens(self, account: str) -> int:
         """Kill the live tokens of an account."""
@@ -298,10 +323,9 @@ class SungrowCloud:
 
     def _list(self, body: Json, account: SungrowAccount) -> Json:
         page, size = _paging(body, account)
-        return {
-            "rowCount": len(self._fleets[account.name]),
-            "pageList": self.rows(account.name, page, size),
-        }
+        fleet, now = self._fleets[account.name], self._now()
+        wanted = fleet.slice((page - 1) * size, page * size)
+        return {"rowCount": len(fleet), "pageList": [plant_row(plant, now) for plant in wanted]}
 
     def _call_info(self, _body: Json, account: SungrowAccount) -> Json:
         """Tell the counters (portal); the limit is spread over the 24 hours of the day."""
@@ -332,20 +356,21 @@ class SungrowCloud:
         return {"rowCount": len(found), "pageList": found[(page - 1) * size : page * size]}
 
     def _alerts(self, body: Json, account: SungrowAccount, status: int) -> Iterable[Alert]:
-        """Find open alarms of the last 30 days, or those of one calendar month with 9 and 999."""
+        """Find open alarms, or with 9 and 999 those of one calendar month."""
         now = self._now()
-        today = datetime.fromtimestamp(now, INDIA).date()
-        first, last = today - timedelta(days=30), today
-        if status != 8:
-            first, last = _month(body, today)
         fleet = self._fleets[account.name]
         asked = whole_number(body.get("ps_id"))
         only = fleet.get(asked) if asked is not None else None
         wanted: Iterable[Plant] = fleet if body.get("ps_id") is None else [only] if only else []
-        for plant in wanted:
-            for alert in alerts(plant, first, last, now):
-                if status == 999 or (alert.ended_at is None) == (status == 8):
-                    yield alert
+        if status == 8:
+            return chain.from_iterable(open_alerts(plant, now, account.busy) for plant in wanted)
+        first, last = _month(body, datetime.fromtimestamp(now, INDIA).date())
+        found = (alerts(plant, first, last, now, account.busy) for plant in wanted)
+        return (
+            alert
+            for alert in chain.from_iterable(found)
+            if status == 999 or alert.ended_at is not None
+        )
 
 
 def _refused_login(body: Json, state: str, wrong: int, **fields: Any) -> Json:

@@ -7,20 +7,23 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from dev.simulators.plants import INDIA, Plant, power_kw
+from dev.simulators.plants import INDIA, PER_KW, Plant, plant_truth, power_kw, zone_of
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from dev.simulators.alerts import Alert
     from dev.simulators.exchange import Json
 
 PS_TYPES: Final = {"HOUSE_ROOF": 4, "COMMERCIAL_ROOF": 12, "INDUSTRIAL_ROOF": 3, "GROUND": 1}
+SEVERITIES: Final = ("LOW", "MEDIUM", "CRITICAL")
+"""By level, as `fault_level` words it."""
 UNITS: Final = ("kWp", "kWp", "MWp", "Wp")
-PER_KW: Final = {"kWp": Decimal(1), "MWp": Decimal("0.001"), "Wp": Decimal(1000)}
 
 
-def local_text(moment: float) -> str:
+def local_text(moment: float, where: tzinfo = INDIA) -> str:
     """Word an instant as the vendor does: plant local time, no zone."""
-    return f"{datetime.fromtimestamp(moment, INDIA):%Y-%m-%d %H:%M:%S}"
+    return f"{datetime.fromtimestamp(moment, where):%Y-%m-%d %H:%M:%S}"
 
 
 def _draw(plant: Plant, what: str, of: int) -> int:
@@ -71,7 +74,7 @@ def _measured(plant: Plant, now: float) -> Json:
 
 def plant_row(plant: Plant, now: float) -> Json:
     """Render a row of the plant list; the misspelt field name is the vendor's."""
-    connected = datetime.fromtimestamp(plant.created_at + 86400, INDIA)
+    connected = datetime.fromtimestamp(plant.created_at + 86400, zone_of(plant))
     return {
         "ps_id": plant.id,
         "ps_name": plant.name,
@@ -90,7 +93,7 @@ def plant_row(plant: Plant, now: float) -> Json:
         if _draw(plant, "connected", 10)
         else None,
         "connect_type": 2 if plant.kind == "HOUSE_ROOF" else 1,
-        "install_date": local_text(plant.created_at),
+        "install_date": local_text(plant.created_at, zone_of(plant)),
         "update_time": local_text(now // 300 * 300),
         "alarm_count": 0,
         "fault_count": 1 if plant.status == "partial" else 0,
@@ -103,24 +106,16 @@ def plant_row(plant: Plant, now: float) -> Json:
     }
 
 
-def plant_truth(plant: Plant, now: float) -> Json:
+def truth_row(plant: Plant, now: float) -> Json:
     """Tell what a plant is, with the row that is sent for it."""
     row = plant_row(plant, now)
-    return {
-        "id": str(plant.id),
-        "name": plant.name,
-        "capacity_kw": plant.capacity_kw,
-        "latitude": plant.latitude,
-        "longitude": plant.longitude,
-        "address": plant.address,
+    sent = {
         "timezone": row["ps_current_time_zone"],
         "type": row["ps_type"],
-        "status": plant.status,
-        "created_at": plant.created_at,
         "created_as_sent": row["install_date"],
         "capacity_sent": "total_capcity" in row,
-        "row": row,
     }
+    return plant_truth(plant, row, sent=sent)
 
 
 def fault_row(alert: Alert) -> Json:
@@ -139,8 +134,8 @@ def fault_row(alert: Alert) -> Json:
         "fault_desc": alert.name,
         "fault_reason": "",
         "process_status": 1 if alert.ended_at is None else 9,
-        "create_time": local_text(alert.started_at),
-        "over_time": None if alert.ended_at is None else local_text(alert.ended_at),
+        "create_time": local_text(alert.started_at, zone_of(plant)),
+        "over_time": None if alert.ended_at is None else local_text(alert.ended_at, zone_of(plant)),
         "process_time": None,
         "device_name": f"Inverter {alert.inverter}",
         "device_type": 1,

@@ -6,9 +6,9 @@ import base64
 import json
 import secrets
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dev.simulators import Accounts
 from dev.stack import backing, images
 
 if TYPE_CHECKING:
@@ -73,22 +73,4 @@ def organization_secrets(cluster: Cluster, namespace: str) -> list[dict[str, Any
 
 def account(name: str) -> dict[str, str]:
     """Return the Secret keys of a simulated account."""
-    path = Path(__file__).parents[1] / "simulators" / "accounts.json"
-    accounts = json.loads(path.read_text())
-    for found in accounts["solarman"]:
-        if found["name"] == name:
-            return {
-                "appId": found["app_id"],
-                "appSecret": found["app_secret"],
-                "email": found["email"],
-                "password": found["password"],
-            }
-    for found in accounts["sungrow"]:
-        if found["name"] == name:
-            return {
-                "appKey": found["appkey"],
-                "secretKey": found["access_key"],
-                "userAccount": found["user_account"],
-                "userPassword": found["user_password"],
-            }
-    raise KeyError(name)
+    return Accounts.from_file().named(name).secret

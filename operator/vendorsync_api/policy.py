@@ -37,8 +37,8 @@ class Budget:
 class AlertListing:
     """How a vendor lists alerts.
 
-    `calls_per_run` is what one run costs; with `per_plant` that is one call for each plant, as far
-    as the budget goes, so the figure is that of a usual account.
+    `calls_per_run` is what one run costs, its login included. With `per_plant` the calls about
+    single plants are not in it: the run makes as many as the budgets leave above their reserve.
     """
 
     calls_per_run: int = 4
@@ -78,6 +78,14 @@ class VendorPolicy:
     """Runs that may speak for one account at a time."""
     adapter_concurrency: int = 8
     """Runs of this adapter that may speak at a time, over all accounts of one database."""
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that has alerts without saying how they are listed, or the reverse."""
+        if ("alerts" in self.streams) != (self.alerts is not None):
+            raise PolicyError(
+                f"the policy of adapter {self.adapter} must say in `alerts` how alerts are listed"
+                " if it has that stream, and only then"
+            )
 
     @property
     def keys(self) -> frozenset[str]:

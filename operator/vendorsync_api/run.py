@@ -146,7 +146,7 @@ class RunSpec(Model):
     database: RunSecret
     allowed_endpoints: tuple[AllowedEndpoint, ...] = ()
     application_schema: str = "public"
-    batch_size: Annotated[int, Field(ge=1)] = 1000
+    batch_size: Annotated[int, Field(ge=1)] = 5000
     concurrency_limit: Annotated[int, Field(ge=1)] = 5
     vanish_after: Annotated[int, Field(ge=1)] = 3
     """Complete listings in a row that lack a plant before it is marked as vanished."""

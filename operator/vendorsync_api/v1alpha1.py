@@ -238,7 +238,9 @@ class Streams(Model):
     alerts: Annotated[
         StreamSpec | None,
         about(
-            "The alerts; synced only if declared, on a clock of their own.",
+            "The alerts; synced only if declared, on a clock of their own. A vendor that lists them"
+            " by plant is asked about as many plants as its allowance of calls leaves room for; the"
+            " next run goes on from there.",
             example={"schedule": {"intervalMinutes": 60, "restrictedWindows": []}},
         ),
     ] = None
@@ -437,6 +439,40 @@ class RunSettings(Model):
             le=20,
         ),
     ] = 1
+    vanish_after: Annotated[
+        int,
+        about(
+            "Complete listings in a row that lack a plant before it is marked as vanished; one that"
+            " is listed again comes back at once.",
+            example=3,
+            unit="listings",
+            ge=1,
+            le=100,
+        ),
+    ] = 3
+    vanish_guard_percent: Annotated[
+        int,
+        about(
+            "Share of a vendor's plants that one listing may mark as vanished; if more are absent,"
+            " none is marked and the run ends as VanishHeld. Five plants always may be marked."
+            " 100 marks whatever is absent.",
+            example=20,
+            unit="percent",
+            ge=0,
+            le=100,
+        ),
+    ] = 20
+    full_compare_hours: Annotated[
+        int,
+        about(
+            "Hours after which a run compares with the rows themselves and not only with what was"
+            " last written, so that columns which somebody else changed are put right.",
+            example=24,
+            unit="hours",
+            ge=1,
+            le=720,
+        ),
+    ] = 24
     node_selector: Annotated[
         dict[str, Annotated[str, StringConstraints(max_length=63)]] | None,
         about("Labels a node must have.", example={"kubernetes.io/os": "linux"}, max_length=16),
@@ -496,6 +532,15 @@ class Database(Model):
             example={"name": "vendorsync-database", "key": "url"},
         ),
     ] = SecretKeyRef()
+    legacy_tokens: Annotated[
+        Literal["Ignore", "Read", "ReadWrite"] | None,
+        about(
+            "What becomes of vendors.access_token, token_expires_at and token_metadata, where an"
+            " older application keeps tokens as plain text: left alone, read when there is no token"
+            " of our own, or also kept in step. Absent: as the operator is set, Ignore in the end.",
+            example="Read",
+        ),
+    ] = None
 
 
 class VendorSyncSpec(Model):
@@ -707,6 +752,9 @@ class VendorStatus(Model):
     rejected: Annotated[int | None, _count("Records that could not be stored.", 0)] = None
     duplicate: Annotated[int | None, _count("Records listed more than once.", 0)] = None
     vanished: Annotated[int | None, _count("Records marked as vanished.", 0)] = None
+    repaired: Annotated[
+        int | None, _count("Records, among the changed ones, that somebody else had changed.", 0)
+    ] = None
     budget_remaining: Annotated[
         int | None,
         about("Calls left of the vendor's allowance.", example=1860, unit="calls", ge=0),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vendorsync_api.policy import Budget, Options, VendorPolicy
+from vendorsync_api.policy import AlertListing, Budget, Options, VendorPolicy
 
 
 class SolarmanOptions(Options):
@@ -22,7 +22,7 @@ class SolarmanOptions(Options):
 SOLARMAN = VendorPolicy(
     adapter="solarman",
     title="Solarman OpenAPI",
-    streams=("plants",),
+    streams=("plants", "alerts"),
     endpoints=("https://globalapi.solarmanpv.com", "https://api.solarmanpv.com"),
     secret_keys=(("appId",), ("appSecret",), ("email", "username", "mobile"), ("password",)),
     optional_keys=("countryCode",),
@@ -36,12 +36,18 @@ SOLARMAN = VendorPolicy(
         Budget(calls=100_000, seconds=365 * 86_400, reserve=500),
     ),
     calls_per_run=3,
+    # Alerts are asked for by plant and listed by time (manual); the token lives for two months, so
+    # what such a run costs beside the plants is a login now and then.
+    alerts=AlertListing(calls_per_run=1, per_plant=True, active_only=False, days=30),
+    # Several tokens of an account may live side by side (manual), so alerts, which take long, need
+    # not hold the plants up.
+    account_concurrency=2,
 )
 
 SUNGROW = VendorPolicy(
     adapter="sungrow",
     title="Sungrow iSolarCloud OpenAPI, user-level login",
-    streams=("plants",),
+    streams=("plants", "alerts"),
     endpoints=(
         "https://gateway.isolarcloud.com.hk",
         "https://gateway.isolarcloud.in",
@@ -55,4 +61,8 @@ SUNGROW = VendorPolicy(
     # No number is published; about 2,000 an hour on the free plan is what users report.
     budgets=(Budget(calls=2_000, seconds=3_600, reserve=20),),
     calls_per_run=3,
+    # The default query: every open fault of the account, whatever its age (portal).
+    alerts=AlertListing(calls_per_run=3, per_plant=False, active_only=True),
+    # How often is too often (E901) is not published, nor whether a login ends the older token.
+    account_concurrency=1,
 )

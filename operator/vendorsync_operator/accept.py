@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vendorsync_api.policy import Budget, VendorPolicy
     from vendorsync_api.run import AllowedEndpoint
     from vendorsync_api.schedule import Timetable
-    from vendorsync_api.v1alpha1 import VendorSync
+    from vendorsync_api.v1alpha1 import Stream, VendorSync
     from vendorsync_operator.resolve import Assignment
     from vendorsync_operator.settings import Settings
 
@@ -75,7 +75,8 @@ def judge(
         timetable = _timetable(resource, assignment, settings)
         # A private address is a stand-in for the vendor's cloud, which alone has these limits.
         if endpoint is None or not endpoint.allow_private:
-            _check_limits(timetable, policy)
+            _check_interval(timetable, policy)
+            _check_budgets(_loads(resource, assignment, timetable, policy, settings), policy)
     except _RefusedError as refused:
         return Refusal(assignment, refused.reason, str(refused))
     adapter_endpoints = (e for e in settings.allowed_endpoints if e.adapter == policy.adapter)
@@ -175,28 +176,83 @@ def _days(month: int) -> int:
     return calendar.monthrange(leap_year, month)[1]
 
 
-def _check_limits(timetable: Timetable, policy: VendorPolicy) -> None:
+def _check_interval(timetable: Timetable, policy: VendorPolicy) -> None:
     if timetable.shortest_gap < policy.minimum_interval_minutes:
         raise _RefusedError(
             ConditionReason.BUDGET_EXCEEDED,
             f"runs of {timetable.interval_text} start {_counted(timetable.shortest_gap, 'minute')}"
             f" apart; {policy.title} needs {policy.minimum_interval_minutes} or more",
         )
+
+
+@dataclass(frozen=True)
+class _Load:
+    """The runs of one stream, as the account's allowance sees them."""
+
+    stream: Stream
+    timetable: Timetable
+    calls: int
+    """Of one run. Calls about single plants are not in it: a run stops them at the reserve."""
+
+
+def _loads(
+    resource: VendorSync,
+    assignment: Assignment,
+    timetable: Timetable,
+    policy: VendorPolicy,
+    settings: Settings,
+) -> list[_Load]:
+    """Return what spends from the account's allowance, the judged stream last.
+
+    The plants come first: alerts are refused when both do not fit, and the plants go on.
+    """
+    if assignment.stream == "plants" or policy.alerts is None:
+        return [_Load(assignment.stream, timetable, policy.calls_per_run)]
+    alerts = _Load("alerts", timetable, policy.alerts.calls_per_run)
+    plants = _plants_timetable(resource, assignment, settings)
+    return [alerts] if plants is None else [_Load("plants", plants, policy.calls_per_run), alerts]
+
+
+def _plants_timetable(
+    resource: VendorSync, assignment: Assignment, settings: Settings
+) -> Timetable | None:
+    """Return the schedule of the same vendor's plants, None if they do not run."""
+    if resource.spec.stream_specs["plants"].suspend:
+        return None
+    try:
+        return resolve.timetable(resource, replace(assignment, stream="plants"), settings.schedule)
+    except ScheduleError:
+        return None
+
+
+def _check_budgets(loads: list[_Load], policy: VendorPolicy) -> None:
     for budget in policy.budgets:
-        _check_budget(timetable, policy, budget)
+        _check_budget(loads, policy, budget)
 
 
-def _check_budget(timetable: Timetable, policy: VendorPolicy, budget: Budget) -> None:
-    runs = _runs_within(timetable, budget.seconds)
-    calls, left = runs * policy.calls_per_run, budget.calls - budget.reserve
-    if calls > left:
-        raise _RefusedError(
-            ConditionReason.BUDGET_EXCEEDED,
-            f"{_counted(runs, 'run')} in {_span(budget.seconds)} of"
-            f" {_counted(policy.calls_per_run, 'call')} each make"
-            f" {calls} calls; {policy.title} leaves {left} ({budget.calls} less {budget.reserve}"
-            " for logins)",
-        )
+def _check_budget(loads: list[_Load], policy: VendorPolicy, budget: Budget) -> None:
+    runs = [_runs_within(load.timetable, budget.seconds) for load in loads]
+    calls = sum(n * load.calls for n, load in zip(runs, loads, strict=True))
+    left = budget.calls - budget.reserve
+    if calls <= left:
+        return
+    said = [
+        f"{_counted(n, 'run')}{f' of {load.stream}' if len(loads) > 1 else ''} in"
+        f" {_span(budget.seconds)} of {_counted(load.calls, 'call')} each"
+        for n, load in zip(runs, loads, strict=True)
+    ]
+    raise _RefusedError(
+        ConditionReason.BUDGET_EXCEEDED,
+        f"{' and '.join(said)} make {calls} calls; {policy.title} leaves {left} ({budget.calls}"
+        f" less {budget.reserve} for logins){_besides(loads, policy)}",
+    )
+
+
+def _besides(loads: list[_Load], policy: VendorPolicy) -> str:
+    """Say what the sum leaves out."""
+    if loads[-1].stream == "plants" or policy.alerts is None or not policy.alerts.per_plant:
+        return ""
+    return "; the calls for the alerts of each plant are not in the sum, they take what is left"
 
 
 def _runs_within(timetable: Timetable, seconds: int) -> int:

@@ -275,6 +275,10 @@ def run_spec(resource: VendorSync, accepted: Accepted, settings: Settings) -> ru
         application_schema=settings.application_schema,
         batch_size=settings.batch_size,
         concurrency_limit=settings.concurrency_limit,
+        vanish_after=spec.run.vanish_after,
+        vanish_guard_percent=spec.run.vanish_guard_percent,
+        full_compare_hours=spec.run.full_compare_hours,
+        legacy_tokens=run.LegacyTokens(spec.database.legacy_tokens or settings.legacy_tokens),
     )
 
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 350
 _REASON = re.compile(r"[A-Z][A-Za-z]{0,59}")
-_COUNTS = ("total", "created", "updated", "unchanged", "rejected", "duplicate", "vanished")
+_COUNTS = (
+    "total", "created", "updated", "unchanged", "rejected", "duplicate", "vanished", "repaired",
+)  # fmt: skip
 _REPORT_VERSION = 1
 
 

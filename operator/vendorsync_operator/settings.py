@@ -50,9 +50,11 @@ class Settings:
     schedule: ScheduleDefaults = ScheduleDefaults()
     allowed_endpoints: tuple[AllowedEndpoint, ...] = ()
     application_schema: str = "public"
-    batch_size: int = 1000
+    batch_size: int = 5000
     concurrency_limit: int = 5
     """CONCURRENCY_LIMIT: runs that write at once, across a database."""
+    legacy_tokens: str = "Ignore"
+    """spec.database.legacyTokens of resources that do not say it."""
     status_interval: float = 2.0
     """The least time between two writes of one resource's status."""
     workers: int = 8
@@ -76,8 +78,11 @@ class Settings:
             schedule=_schedule(env),
             allowed_endpoints=_endpoints(env.get("VENDORSYNC_ALLOWED_ENDPOINTS") or "[]"),
             application_schema=env.get("VENDORSYNC_APPLICATION_SCHEMA") or "public",
-            batch_size=int(_number(env, "VENDORSYNC_BATCH_SIZE", 1000, 100, 100_000)),
+            batch_size=int(_number(env, "VENDORSYNC_BATCH_SIZE", 5000, 100, 50_000)),
             concurrency_limit=int(_number(env, "CONCURRENCY_LIMIT", 5, 1, 1000)),
+            legacy_tokens=_choice(
+                env, "VENDORSYNC_LEGACY_TOKENS", "Ignore", ("Ignore", "Read", "ReadWrite")
+            ),
             status_interval=_number(env, "VENDORSYNC_STATUS_INTERVAL_SECONDS", 2, 0, 300),
             workers=int(_number(env, "VENDORSYNC_WORKERS", 8, 1, 100)),
             health_port=int(_number(env, "VENDORSYNC_HEALTH_PORT", 8080, 0, 65_535)),

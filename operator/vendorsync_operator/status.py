@@ -35,7 +35,7 @@ _PART_LIMIT = 300
 _PARTS_LIMIT = 900
 """Most characters of all these parts, so that the status stays small: many of them are shorter."""
 _SHORTEST_PART = 60
-"""What each part has at the least, so that every name and reason is told."""
+"""With less than that for each part, names are told by reason."""
 _ACTIONABLE = frozenset(
     {
         ConditionReason.SPEC_INVALID,
@@ -48,6 +48,11 @@ _ACTIONABLE = frozenset(
     }
 )
 """Their sentences name what is possible or what to do; the advice would say it again."""
+
+_MESSAGES_LIMIT = 2_000
+"""Most characters of all entries' messages, by the same reason; the run's log has the whole."""
+_SHORTEST_MESSAGE = 60
+"""What each of them has at the least."""
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 _Reason = TypeVar("_Reason", bound=str)
@@ -133,7 +138,17 @@ def _entries(old: VendorSyncStatus, sight: Sight, now: datetime) -> list[VendorS
         timetable = None if assignment.suspend else sight.timetables.get(assignment.key)
         next_time = _next_time(entry, timetable, now)
         found.append(entry.model_copy(update={"next_schedule_time": next_time}))
-    return found
+    return _bounded(found)
+
+
+def _bounded(entries: list[VendorStatus]) -> list[VendorStatus]:
+    """Return the entries with messages that fit into the status together."""
+    speaking = sum(entry.message is not None for entry in entries)
+    room = max(_MESSAGES_LIMIT // max(speaking, 1), _SHORTEST_MESSAGE)
+    return [
+        entry.model_copy(update={"message": _cut(entry.message, room)}) if entry.message else entry
+        for entry in entries
+    ]
 
 
 def _next_time(entry: VendorStatus, timetable: Timetable | None, now: datetime) -> str | None:
@@ -256,15 +271,19 @@ def _degraded(
 
 
 def _failures(entries: Iterable[VendorStatus]) -> list[tuple[str, str]]:
-    """Return the reason of each failing entry, and `vendor/stream: Reason: message`, bounded."""
-    found = list(entries)
-    room = min(_PART_LIMIT, max(_PARTS_LIMIT // max(len(found), 1), _SHORTEST_PART))
-    failures = []
-    for entry in found:
-        reason = runs.failing(entry) or ""
-        words = filter(None, (_title(entry), reason, entry.message))
-        failures.append((reason, _cut(": ".join(words), room)))
-    return failures
+    """Return the reason of each failing entry, and `vendor/stream: Reason: message`, bounded.
+
+    Where they are too many for that, return each reason once with the names of its entries.
+    """
+    found = [(runs.failing(entry) or "", entry) for entry in entries]
+    room = min(_PART_LIMIT, _PARTS_LIMIT // max(len(found), 1))
+    if room >= _SHORTEST_PART:
+        return [
+            (reason, _cut(": ".join(filter(None, (_title(e), reason, e.message))), room))
+            for reason, e in found
+        ]
+    groups = _by_reason((reason, _title(entry)) for reason, entry in found)
+    return [(reason, f"{reason}: {', '.join(names)}") for reason, names in groups]
 
 
 def _told(problems: Iterable[Problem]) -> str:

@@ -99,17 +99,17 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) ->
     from vendorsync_job.run import Run  # noqa: PLC0415
 
     run = Run(spec, _setting(options, environ, stop, handler, reports))
-    written = run.execute(_plants)
+    written = run.execute(_stream)
     if people:
         _print([run.redactor(line) for line in preview(written)])
     return written.exit_code
 
 
-def _plants(run: Run, inputs: Inputs) -> Outcome:
+def _stream(run: Run, inputs: Inputs) -> Outcome:
     # Here, since a run that the gate turns away shall pay for neither psycopg nor httpx.
-    from vendorsync_job.stream import sync_plants  # noqa: PLC0415
+    from vendorsync_job.stream import sync_stream  # noqa: PLC0415
 
-    return sync_plants(run, inputs)
+    return sync_stream(run, inputs)
 
 
 def _check(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) -> int:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from vendorsync_api.policy import VendorPolicy
     from vendorsync_api.run import RunSpec
     from vendorsync_job.models import Account
-    from vendorsync_job.ports import VendorAdapter
+    from vendorsync_job.ports import Purpose, VendorAdapter
+
+    Spend = Callable[[Purpose], None]
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,12 @@ def open_access(
     fingerprint_key: bytes,
     deadline: float,
     sleep: Callable[[float], None],
+    spend: Callable[[Account], Spend] = lambda _: lambda _: None,
 ) -> Iterator[VendorAccess]:
-    """Open the client of a run; `deadline` is on the monotonic clock, `sleep` is for its pauses."""
+    """Open the client of a run; `deadline` is on the monotonic clock, `sleep` is for its pauses.
+
+    `spend` gives what takes the calls of an account out of its allowance.
+    """
     # A run that the gate turns away never pays for these.
     from vendorsync_job.accounts import account  # noqa: PLC0415
     from vendorsync_job.http import HttpVendorClient  # noqa: PLC0415
@@ -68,6 +74,7 @@ def open_access(
         raise ConfigurationError(str(error)) from error
     target = endpoint(spec, policy, mounts)
     adapter = vendors.load(spec.vendor.adapter)
+    who = account(policy, credentials, options, target.host, fingerprint_key)
     with HttpVendorClient(
         target.origin,
         adapter_title=policy.title,
@@ -75,10 +82,11 @@ def open_access(
         ca_file=target.ca_file,
         deadline=deadline,
         sleep=sleep,
+        spend=spend(who),
     ) as client:
         yield VendorAccess(
             target.origin,
             adapter(client, credentials, options),
-            account(policy, credentials, options, target.host, fingerprint_key),
+            who,
             lambda: client.calls,
         )

@@ -5,6 +5,7 @@ Nothing here knows an HTTP library. Answers are bounded: a gzip bomb is stopped 
 
 from __future__ import annotations
 
+import re
 import zlib
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,10 @@ LONGEST_WAIT: Final = 3600.0
 """Seconds; a longer `Retry-After` counts as this much."""
 PIECE: Final = 1 << 20
 GZIP: Final = 16 + zlib.MAX_WBITS
+DEEPEST: Final = 64
+"""Levels of an answer; none of a vendor's API has ten."""
+GAPS: Final = (b" :", b"\t:", b"\n:", b"\r:")
+STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 class UnreadableError(ValueError):
@@ -38,7 +43,7 @@ def json_object(
     """Return the JSON object of an answer that came in pieces, at most `limit` bytes inflated.
 
     Raises UnreadableError. orjson itself refuses NaN, infinity, lone surrogates, raw control
-    characters, another encoding than UTF-8, and more than 1,024 levels.
+    characters, numbers beyond a double, another encoding than UTF-8, and more than 1,024 levels.
     """
     body = _bounded(_decoded(pieces, encoding), limit)
     if body.lstrip()[:1] == b"<" or "html" in content_type.lower():
@@ -49,7 +54,38 @@ def json_object(
         raise UnreadableError("with something that is not JSON") from None
     if not isinstance(answer, dict):
         raise UnreadableError("with JSON that is not an object")
+    _check_shape(answer, body)
     return answer
+
+
+def _check_shape(answer: dict[str, Any], body: bytes) -> None:
+    """Refuse what programs read differently: a name that comes twice, and levels without end."""
+    members = 0
+    level: list[Any] = [answer]
+    for _ in range(DEEPEST):
+        members += sum(len(item) for item in level if isinstance(item, dict))
+        level = [inner for item in level for inner in _containers(item)]
+        if not level:
+            break
+    else:
+        raise UnreadableError(f"with JSON of more than {DEEPEST} levels")
+    if _names(body, members) != members:
+        raise UnreadableError("with a JSON object that holds the same name twice")
+
+
+def _names(body: bytes, members: int) -> int:
+    """Count the names in all objects of a text that is JSON; `members` is the number hoped for."""
+    # Where no colon follows a blank there are at most as many names as `":`, and never fewer than
+    # members: mostly that settles it without a look at each string.
+    if body.count(b'":') == members and not any(gap in body for gap in GAPS):
+        return members
+    # Outside of strings a colon stands after each name, and nowhere else.
+    return STRING.sub(b"", body).count(b":")
+
+
+def _containers(item: Any) -> Iterator[Any]:  # noqa: ANN401
+    inside = item.values() if isinstance(item, dict) else item
+    return (inner for inner in inside if isinstance(inner, dict | list))
 
 
 def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterable[bytes]:
@@ -99,7 +135,8 @@ def refusal(status: int, headers: Mapping[str, str], answered: str) -> VendorErr
     if status == 429:
         return ThrottledError(f"{answered}: too many calls", retry_after(headers))
     if status in (401, 403):
-        return VendorRefusedError(f"{answered}: the account or this network has no right to it")
+        words = f"{answered}: the account or this network has no right to it"
+        return VendorRefusedError(words, status)
     if 300 <= status < 400:
         return VendorContractError(f"{answered}; a redirect is not followed, check baseURL")
     if status in (404, 410):

@@ -19,12 +19,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+RESERVE = 30.0
+"""Seconds at the end of a run that the vendor does not get, so that what was read is written."""
+RESERVE_SHARE = 0.1
+"""Of a short run, this share instead."""
 CANCEL_AFTER = 3.0
 """Seconds after which the statement in hand is cancelled."""
 GRACE = 10.0
 """Seconds after which the process is ended; Kubernetes gives 30 before it kills."""
 KICK = 0.25
 """Seconds between two attempts to break off a wait."""
+
+
+def pages_deadline(deadline: float, now: float) -> float:
+    """Return when the vendor's pages must be read, for a run that ends at `deadline`.
+
+    A request must end before the pages, and the pages before the run: what is left is for writing
+    and for the report.
+    """
+    return deadline - min(RESERVE, max(0.0, deadline - now) * RESERVE_SHARE)
 
 
 class Stop:

@@ -15,6 +15,7 @@ SyncError                       has a RunReason, so an exit code, a result and a
 │   │   │   └── BudgetSpentError    so says our own ledger, without asking the vendor
 │   │   └── AccountLockedError  the vendor locked the account; rest a day (exit 77)
 │   └── VendorUnavailableError  transient (exit 69)
+│       ├── ListingTimeoutError     the run needs the time that is left to write and report
 │       └── TLSFailedError
 ├── DatabaseUnavailableError    transient (exit 69)
 ├── AlreadyRunningError         another run holds the lease (skipped, exit 0)
@@ -120,9 +121,13 @@ class VendorContractError(VendorError):
 
 
 class VendorRefusedError(VendorError):
-    """The vendor refuses the call for good."""
+    """The vendor refuses the call for good; `status` is HTTP's, None for a code of the vendor."""
 
     reason = RunReason.VENDOR_REFUSED
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ThrottledError(VendorError):
@@ -162,6 +167,10 @@ class AccountLockedError(ThrottledError):
 
 class VendorUnavailableError(VendorError):
     """The vendor cannot be reached or answers with server errors."""
+
+
+class ListingTimeoutError(VendorUnavailableError):
+    """The vendor's pages took longer than the run has for them; what was read is good."""
 
 
 class TLSFailedError(VendorUnavailableError):

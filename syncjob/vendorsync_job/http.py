@@ -17,9 +17,12 @@ import httpx
 import orjson
 
 from vendorsync_job import answers
+from vendorsync_job.deadline import pages_deadline
 from vendorsync_job.errors import (
     ConfigurationError,
     DeadlineExceededError,
+    EndpointRefusedError,
+    ListingTimeoutError,
     SyncError,
     TLSFailedError,
     VendorContractError,
@@ -64,9 +67,11 @@ class Limits:
 class HttpVendorClient:
     """Calls one origin and returns parsed JSON objects: the `VendorClient` of `ports`.
 
-    `deadline` is the run's own, on the same monotonic `clock`. `spend` takes each try, the repeated
-    ones too, out of the account's allowance. One client may serve several
-    threads. Redirects and the proxies of the environment are not followed.
+    `deadline` is the run's own, on the same monotonic `clock`. Calls end somewhat earlier, with
+    ListingTimeoutError, so that the run can still write what was read. `spend` takes each try, the
+    repeated ones too, out of the account's allowance. One client may serve several threads.
+    Redirects and the proxies of the environment are not followed, and no other origin is called,
+    whatever the path says.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class HttpVendorClient:
         """Tries made so far, each of which the vendor may count."""
         self._title = adapter_title
         self._run_deadline = deadline
+        self._pages_deadline = pages_deadline(deadline, clock())
         self._spend = spend
         self._limits = limits
         self._clock = clock
@@ -96,8 +102,12 @@ class HttpVendorClient:
         self._jitter = jitter or random.SystemRandom().uniform
         self._counting = threading.Lock()
         self._deadline = Deadline()
+        try:
+            base_url = httpx.URL(origin)
+        except httpx.InvalidURL:
+            raise EndpointRefusedError(f"{origin} is no address that can be called") from None
         self._http = httpx.Client(
-            base_url=origin,
+            base_url=base_url,
             transport=PoolTransport(
                 _tls_context(ca_file),
                 GuardedBackend(
@@ -166,6 +176,7 @@ class HttpVendorClient:
             if body is not None
             else headers,
         )
+        self._check_origin(request)
         for attempt in range(1, self._limits.tries + 1):
             try:
                 return self._attempt(request, call, purpose)
@@ -179,6 +190,14 @@ class HttpVendorClient:
                 )
                 self._sleep(pause)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _check_origin(self, request: httpx.Request) -> None:
+        """Refuse a path that is a whole address, such as a link to the next page elsewhere."""
+        own, asked = self._http.base_url, request.url
+        if (asked.scheme, asked.host, asked.port) != (own.scheme, own.host, own.port):
+            raise EndpointRefusedError(
+                f"{self._title} is called at {own.host} only, and not at {asked.host}"
+            )
 
     def _check_headers(self, headers: Mapping[str, str], call: str) -> None:
         """Refuse what HTTP cannot carry: the libraries' own errors would show or hide too much."""
@@ -197,18 +216,19 @@ class HttpVendorClient:
             attempt < self._limits.tries
             and not (purpose is Purpose.LOGIN and failure.was_sent)
             and (failure.retry_after or 0.0) <= PATIENCE
-            and self._clock() + pause < self._run_deadline
+            and self._clock() + pause < self._pages_deadline
         )
 
     def _attempt(self, request: httpx.Request, call: str, purpose: Purpose) -> dict[str, Any]:
         """Send once; RepeatableError wraps what another try may cure."""
         now = self._clock()
-        if now >= self._run_deadline:
-            raise DeadlineExceededError(f"the run's deadline passed before {call} of {self._title}")
+        late = self._late(f"before {call} of {self._title}")
+        if late is not None:
+            raise late
         self._spend(purpose)
         with self._counting:
             self.calls += 1
-        self._deadline.at = min(now + self._limits.total, self._run_deadline)
+        self._deadline.at = min(now + self._limits.total, self._pages_deadline)
         try:
             response = self._http.send(request, stream=True)
             try:
@@ -220,12 +240,20 @@ class HttpVendorClient:
         finally:
             self._deadline.at = math.inf
 
+    def _late(self, when: str) -> DeadlineExceededError | ListingTimeoutError | None:
+        """Return the error of the deadline that has passed, the run's before the pages'."""
+        now = self._clock()
+        if now >= self._run_deadline:
+            return DeadlineExceededError(f"the run's deadline passed {when}")
+        if now >= self._pages_deadline:
+            return ListingTimeoutError(f"the time for the vendor's pages passed {when}")
+        return None
+
     def _failure(self, error: Exception, call: str) -> Exception:
         """Word a failure of the network; only what nothing answered is worth another try."""
-        if self._clock() >= self._run_deadline:
-            return DeadlineExceededError(
-                f"the run's deadline passed while waiting for {self._title} at {call}"
-            )
+        late = self._late(f"while waiting for {self._title} at {call}")
+        if late is not None:
+            return late
         fault = _tls_fault(error)
         if fault is not None:
             return TLSFailedError(f"{self._title} at {self._http.base_url.host} {fault}")

@@ -76,14 +76,14 @@ class Rejection:
     record: Mapping[str, Any]
 
 
-Record = TypeVar("Record")
+Record_co = TypeVar("Record_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Record]):
+class Page(Generic[Record_co]):
     """One page of a listing, normalised: what can be stored, and what cannot."""
 
-    records: tuple[Record, ...]
+    records: tuple[Record_co, ...]
     rejected: tuple[Rejection, ...] = ()
     total: int | None = None
     """How many records the vendor says there are, over all pages; None when it does not say."""
@@ -104,6 +104,8 @@ class Grant:
     expires_at: datetime | None = None
     default_lifetime: float = 3600.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    refresh_token: str | None = field(default=None, repr=False)
+    """What a `RenewingAdapter` renews the token with; None where the answer has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Token:
     obtained_at: datetime
     generation: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    refresh_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,13 +195,15 @@ class GuardedBackend(httpcore.NetworkBackend):
         """
         until = self._clock() + self._deadline.left(self._clock, timeout)
         failure: Exception | None = None
-        for address in self._permitted(host, port, until - self._clock()):
+        permitted = self._permitted(host, port, until - self._clock())
+        for waiting, address in zip(range(len(permitted), 0, -1), permitted, strict=True):
             left = until - self._clock()
             if left <= 0:
                 break
             try:
+                # An address that swallows everything must leave time for the next.
                 stream = self._plain.connect_tcp(
-                    str(address), port, left, local_address, socket_options
+                    str(address), port, left / waiting, local_address, socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error

@@ -85,6 +85,8 @@ def _key_of(row: Row, key: str) -> str | None:
 
 def identifier(value: object, field: str = "id", limit: int = 128) -> str:
     """Return an id as text; vendors send the same one as number and as text."""
+    if value is None:
+        raise UnfitError(f"{field} is missing")
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise UnfitError(f"{field} is {_kind(value)}, not a number or a text")
     text = str(value).strip()
@@ -227,6 +229,18 @@ def zone(name: str | None) -> tzinfo | None:
     return ZoneInfo(name)
 
 
+def plant_zone(name: str | None, otherwise: str) -> tzinfo | None:
+    """Return the zone of a plant's clock; `otherwise` stands in for a name that is no zone."""
+    return zone(time_zone(name) or time_zone(otherwise))
+
+
+def moment(found: datetime | None, field: str) -> datetime:
+    """Return a time that must be there."""
+    if found is None:
+        raise UnfitError(f"{field} is missing")
+    return found
+
+
 def unix_time(value: object, field: str) -> datetime | None:
     """Return a UNIX time as aware UTC, whole seconds; milliseconds are told by their size.
 
@@ -277,7 +291,7 @@ def whole(value: object) -> int | None:
 
 def _kind(value: object) -> str:
     kinds = {bool: "true or false", dict: "an object", list: "a list", float: "a fraction"}
-    return "missing" if value is None else kinds.get(type(value), type(value).__name__)
+    return kinds.get(type(value), type(value).__name__)
 
 
 def _shown(value: object) -> str:

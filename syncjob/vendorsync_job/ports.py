@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -98,6 +98,18 @@ class VendorAdapter(Protocol):
         """Yield the pages of the alerts asked for; called only if the policy has `alerts`.
 
         `query.plant` is set if and only if the policy says `per_plant`.
+        """
+
+
+@runtime_checkable
+class RenewingAdapter(Protocol):
+    """What an adapter may have besides: a token is renewed without the password."""
+
+    def renew(self, refresh_token: str) -> Grant:
+        """Renew once, as a call of Purpose.LOGIN. An answer without a refresh token keeps the old.
+
+        Raises TokenExpiredError or CredentialsRejectedError when the refresh token is not good any
+        more (`invalid_grant`); then one login follows.
         """
 
 

@@ -46,6 +46,7 @@ def build(
     complete: bool,
     counts: Counts,
     calls: int,
+    budget_remaining: int | None = None,
 ) -> RunReport:
     """Return the report; a good run has no message."""
     return RunReport(
@@ -67,7 +68,9 @@ def build(
         rejected=counts.rejected,
         duplicate=counts.duplicate,
         vanished=counts.vanished,
+        repaired=counts.repaired,
         calls=calls,
+        budget_remaining=budget_remaining,
     )
 
 

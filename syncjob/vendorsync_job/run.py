@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -86,6 +86,8 @@ class Run:
     redactor: Redactor = field(default_factory=Redactor)
     calls: Callable[[], int] = int
     """How many calls the vendor has got so far."""
+    budget_remaining: int | None = None
+    """How many calls the account's tightest allowance still has, when the listing has ended."""
     cancel: Callable[[], None] = lambda: None
     """Cancels the statement that the database is busy with; called from another thread."""
 
@@ -141,13 +143,15 @@ class Run:
         return report.build(
             vendor=self.spec.vendor.name,
             stream=self.spec.stream,
-            outcome=outcome,
+            # A vendor may send a secret back in its words, and a table gets the report as well.
+            outcome=replace(outcome, message=self.redactor(outcome.message)),
             trigger=self.trigger,
             start=self.started,
             end=self.setting.now(),
             complete=self.progress.complete,
             counts=self.progress.counts,
             calls=self.calls(),
+            budget_remaining=self.budget_remaining,
         )
 
     def _steps(self, stream: Stream) -> Outcome:

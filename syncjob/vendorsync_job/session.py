@@ -24,7 +24,8 @@ class AccountSession:
     A token in memory comes first, then the stored one, then a login through the store, which sees
     to it that only one process logs in. `login` is the adapter's `authenticate`; `clock` gives
     aware UTC times. `needed` are the seconds that the run may still take: a stored token that
-    would die on the way is renewed at the start.
+    would die on the way is renewed at the start. `on_refused` hears of each token that the vendor
+    does not know any more, before it is renewed.
     """
 
     def __init__(
@@ -34,18 +35,21 @@ class AccountSession:
         clock: Callable[[], datetime],
         *,
         needed: float = 0.0,
+        on_refused: Callable[[Token], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._login = login
         self._clock = clock
         self._needed = needed
+        self._on_refused = on_refused
         self._held: Token | None = None
         self._lock = threading.Lock()
 
     def call(self, request: Callable[[Token], Answer]) -> Answer:
         """Run the request; when the vendor does not know the token, renew it and repeat once.
 
-        Raises CredentialsRejectedError when the renewed token is refused as well.
+        Raises CredentialsRejectedError when the renewed token is refused as well, and
+        AccountSharedError when tokens have been taken away too often.
         """
         used = self._token()
         try:
@@ -73,6 +77,7 @@ class AccountSession:
         """Return a token other than `used`: another thread's or process's, else a new one."""
         with self._lock:
             if self._held is None or self._held.value == used.value:
+                self._on_refused(used)
                 self._held = self._store.refresh(used, self._log_in)
             return self._held
 

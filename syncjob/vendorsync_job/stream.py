@@ -1,87 +1,82 @@
-"""The plants of one run: from the database's checks to its last transaction."""
+"""One stream of a run: from the database's checks to its last transaction."""
 
 from __future__ import annotations
 
 import logging
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import RunReason
 from vendorsync_job.access import open_access
-from vendorsync_job.errors import SyncError, ThrottledError
-from vendorsync_job.listing import Listing
+from vendorsync_job.errors import BudgetSpentError, SyncError, ThrottledError
 from vendorsync_job.logs import context
+from vendorsync_job.ports import RenewingAdapter
 from vendorsync_job.report import Outcome
 from vendorsync_job.session import AccountSession
+from vendorsync_job.sources import Absence, Alerts, Plants
 from vendorsync_job.store import bindings, schema
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database, passwords
-from vendorsync_job.store.plants import Place, PlantComparison
+from vendorsync_job.store.ledger import Ledger
+from vendorsync_job.store.legacy import LegacyColumns
+from vendorsync_job.store.place import Place
+from vendorsync_job.store.records import RecordComparison
 from vendorsync_job.store.runs import RunRow
+from vendorsync_job.store.slots import Slot
 from vendorsync_job.store.stored_run import StoredRun
 from vendorsync_job.store.tokens import AccountTokens
 from vendorsync_job.sync import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from vendorsync_api.policy import VendorPolicy
     from vendorsync_job.access import VendorAccess
+    from vendorsync_job.models import Account
+    from vendorsync_job.ports import Purpose
     from vendorsync_job.run import Inputs, Run
+    from vendorsync_job.sources import Source
     from vendorsync_job.store.connection import Cursor
-    from vendorsync_job.store.schema import PlantTable
-    from vendorsync_job.sync import PlantSink
+    from vendorsync_job.store.tables import RecordTable
+    from vendorsync_job.sync import Sink
 
 log = logging.getLogger(__name__)
 
+BUILT_IN_ZONE = "Asia/Kolkata"
+
 
 @dataclass(frozen=True)
-class PlantStream:
+class OpenStream:
     """A run on open connections."""
 
     run: Run
+    policy: VendorPolicy
     database: Database
     access: VendorAccess
+    ledger: Ledger
     tokens: AccountTokens
-    table: PlantTable
-    vendor_id: int | None
+    table: RecordTable
+    place: Place
 
     def sync(self) -> Outcome:
-        """List the plants and write them, or in a dry run only compare."""
+        """List the records and write them, or in a dry run only compare."""
         self.tokens.check()
-        with context(vendorId=self.vendor_id):
+        with context(vendorId=self.place.vendor_id):
             return self._compare() if self.run.setting.dry_run else self._write()
 
-    @property
-    def _place(self) -> Place:
-        spec = self.run.spec
-        return Place(spec.application_schema, spec.organization.id, self.vendor_id)
-
     def _compare(self) -> Outcome:
-        return self._list(PlantComparison(self.database, self.table, self._place))
+        source = self._source()
+        rows = source.rows(self.database, self.table, self.place)
+        sink = RecordComparison(self.database, self.table, self.place, rows)
+        with self._place_at_vendor(self.run.setting.stop.sleep):
+            return self._list(source, sink, None)
 
     def _write(self) -> Outcome:
-        run, spec = self.run, self.run.spec
-        row = RunRow(
-            id=run.id,
-            vendor_id=self.vendor_id or 0,
-            organization_id=spec.organization.id,
-            stream=spec.stream,
-            job=run.setting.job_name,
-            trigger=run.trigger.value,
-            started_at=run.started,
-        )
-        stored = StoredRun(
-            self.database,
-            self.table,
-            self._place,
-            row,
-            owner=run.setting.job_name or str(run.id),
-            writers=spec.concurrency_limit,
-            sleep=run.setting.stop.sleep,
-        )
+        run, source = self.run, self._source()
+        stored = self._stored(source)
         stored.begin()
-        outcome = run.guarded(lambda: self._list(stored.plants))
+        outcome = run.guarded(lambda: self._list_in_turn(source, stored))
         try:
             stored.finish(run.report(outcome))
         except SyncError as error:
@@ -92,40 +87,105 @@ class PlantStream:
             return Outcome.of(error)
         return outcome
 
-    def _list(self, sink: PlantSink) -> Outcome:
+    def _stored(self, source: Source) -> StoredRun[Any]:
+        run, spec = self.run, self.run.spec
+        row = RunRow(
+            id=run.id,
+            vendor_id=self.place.vendor_id or 0,
+            organization_id=spec.organization.id,
+            stream=spec.stream,
+            job=run.setting.job_name,
+            trigger=run.trigger.value,
+            started_at=run.started,
+        )
+        return StoredRun(
+            self.database,
+            self.table,
+            self.place,
+            row,
+            owner=self._owner,
+            writers=spec.concurrency_limit,
+            to_rows=source.rows(self.database, self.table, self.place),
+            vanish_after=spec.vanish_after,
+            vanish_guard_percent=spec.vanish_guard_percent,
+            full_compare_hours=spec.full_compare_hours,
+            sleep=run.setting.stop.sleep,
+        )
+
+    @property
+    def _owner(self) -> str:
+        return self.run.setting.job_name or str(self.run.id)
+
+    def _source(self) -> Source:
+        run, policy, adapter = self.run, self.policy, self.access.adapter
+        if run.spec.stream == "alerts" and policy.alerts is not None:
+            schedule = run.spec.schedule
+            zone = BUILT_IN_ZONE if schedule is None else schedule.time_zone
+            return Alerts(adapter, policy.alerts, self.database, self.place, run.started, zone)
+        return Plants(adapter)
+
+    def _list_in_turn(self, source: Source, stored: StoredRun[Any]) -> Outcome:
+        def wait(seconds: float) -> None:
+            self.run.setting.stop.sleep(seconds)
+            stored.records.renew()
+
+        with self._place_at_vendor(wait):
+            return self._list(source, stored.records, stored)
+
+    @contextmanager
+    def _place_at_vendor(self, sleep: Callable[[float], None]) -> Iterator[None]:
+        slot = Slot(
+            self.database,
+            self.policy,
+            self.access.account,
+            owner=self._owner,
+            deadline=self.run.deadline,
+            clock=self.run.setting.monotonic,
+            sleep=sleep,
+        )
+        with slot:
+            # Whoever had the place before may have met a refusal.
+            self.tokens.check()
+            yield
+
+    def _list(self, source: Source, sink: Sink[Any], stored: StoredRun[Any] | None) -> Outcome:
         run = self.run
         session = AccountSession(
             self.tokens,
             self.access.adapter.authenticate,
             run.setting.now,
             needed=run.deadline - run.setting.monotonic(),
+            on_refused=self.tokens.refused,
         )
-        listing = Listing(
-            self.access.adapter.plants(session), key=lambda plant: plant.vendor_plant_id
-        )
+        pages = source.pages(session, stored)
         try:
-            sync(
-                listing,
-                sink,
-                run.progress,
-                batch_size=run.spec.batch_size,
-                stop=run.setting.stop,
-            )
+            sync(pages, sink, run.progress, batch_size=run.spec.batch_size, stop=run.setting.stop)
         except ThrottledError as error:
             self.tokens.rest(error)
             raise
-        if isinstance(listing.error, ThrottledError):
-            self.tokens.rest(listing.error)
-        return _outcome(run)
+        if isinstance(pages.error, ThrottledError):
+            self.tokens.rest(pages.error)
+        run.budget_remaining = self.ledger.remaining()
+        absence = Absence() if stored is None else source.absent(pages, stored)
+        run.progress.counts = replace(run.progress.counts, vanished=absence.marked)
+        return _outcome(run, held=absence.is_held)
 
 
-def _outcome(run: Run) -> Outcome:
+def _outcome(run: Run, *, held: bool) -> Outcome:
     progress = run.progress
+    if isinstance(progress.error, BudgetSpentError):
+        return Outcome(RunReason.BUDGET_SPENT, str(progress.error))
     if progress.error is not None:
         return Outcome(RunReason.LISTING_INCOMPLETE, f"the listing stopped early: {progress.error}")
     if not progress.complete:
         return Outcome(
-            RunReason.LISTING_INCOMPLETE, "the vendor speaks of more plants than it listed"
+            RunReason.LISTING_INCOMPLETE, "the vendor speaks of more records than it listed"
+        )
+    if held:
+        return Outcome(
+            RunReason.VANISH_HELD,
+            f"a complete listing lacks more than {run.spec.vanish_guard_percent} % of the plants"
+            " that are stored, so none was marked as vanished",
         )
     if progress.counts.rejected:
         return Outcome(
@@ -135,15 +195,15 @@ def _outcome(run: Run) -> Outcome:
     return Outcome()
 
 
-def sync_plants(run: Run, inputs: Inputs) -> Outcome:
+def sync_stream(run: Run, inputs: Inputs) -> Outcome:
     """Do the part of a run that needs the database and the vendor."""
     with _opened(run, inputs) as stream:
         return stream.sync()
 
 
 @contextmanager
-def _opened(run: Run, inputs: Inputs) -> Iterator[PlantStream]:
-    spec, setting, keys = run.spec, run.setting, inputs.token_keys
+def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
+    spec, setting, keys, policy = run.spec, run.setting, inputs.token_keys, inputs.policy
     database = Database(
         inputs.database_url,
         schema=spec.application_schema,
@@ -153,40 +213,68 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[PlantStream]:
     )
     run.redactor.add(*passwords(inputs.database_url))
     run.cancel = database.cancel
+    ledgers: list[Ledger] = []
+
+    def spend(account: Account) -> Callable[[Purpose], None]:
+        ledgers.append(
+            Ledger(
+                database,
+                account,
+                policy.budgets,
+                expected=(
+                    policy.alerts.calls_per_run
+                    if spec.stream == "alerts" and policy.alerts
+                    else policy.calls_per_run
+                ),
+                sleep=setting.stop.sleep,
+            )
+        )
+        return ledgers[0].spend
+
     access = open_access(
         spec,
-        inputs.policy,
+        policy,
         inputs.credentials,
         mounts=setting.mounts,
         fingerprint_key=keys.fingerprint,
         deadline=run.deadline,
         sleep=setting.stop.sleep,
+        spend=spend,
     )
-    with closing(database), access as vendor:
+    with closing(database), access as vendor, ledgers[0] as ledger:
         run.calls = vendor.calls
-        table, vendor_id = _bind(run, database)
+        adapter = vendor.adapter
+        table, legacy, vendor_id = _bind(run, database)
         tokens = AccountTokens(
             database,
             vendor.account,
             Ciphers(keys.keys, keys.current),
             clock=setting.now,
             on_token=run.redactor.add,
+            redact=run.redactor,
             writes=not setting.dry_run,
+            prepare=ledger.prepare,
+            renew=adapter.renew if isinstance(adapter, RenewingAdapter) else None,
+            legacy=legacy,
         )
-        yield PlantStream(run, database, vendor, tokens, table, vendor_id)
+        place = Place(spec.application_schema, spec.organization.id, vendor_id)
+        yield OpenStream(run, policy, database, vendor, ledger, tokens, table, place)
 
 
-def _bind(run: Run, database: Database) -> tuple[PlantTable, int | None]:
+def _bind(run: Run, database: Database) -> tuple[RecordTable, LegacyColumns, int | None]:
     """Check the database, and find out which vendors row the run belongs to."""
-    dry_run = run.setting.dry_run
+    spec, dry_run = run.spec, run.setting.dry_run
 
-    def work(cursor: Cursor) -> tuple[PlantTable, int | None]:
+    def work(cursor: Cursor) -> tuple[RecordTable, LegacyColumns, int | None]:
         schema.check_version(cursor)
-        table = schema.check_application(cursor, run.spec.application_schema)
+        table = schema.check_application(cursor, spec.application_schema, spec.stream)
         decide = bindings.find if dry_run else bindings.bind
-        return table, decide(cursor, run.spec)
+        vendor_id = decide(cursor, spec)
+        legacy = LegacyColumns(spec.legacy_tokens, spec.application_schema, vendor_id)
+        legacy.check(cursor)
+        return table, legacy, vendor_id
 
-    table, vendor_id = database.retrying(work, read_only=dry_run)
+    table, legacy, vendor_id = database.retrying(work, read_only=dry_run)
     for column in table.ignored:
-        log.warning("column plants.%s takes no value of ours and is left out", column)
-    return table, vendor_id
+        log.warning("column %s.%s takes no value of ours and is left out", table.name, column)
+    return table, legacy, vendor_id

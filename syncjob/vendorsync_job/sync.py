@@ -1,33 +1,60 @@
-"""The loop: pages in, chunks out, counts; no input or output of its own."""
+"""The loop: pages in, changes out, counts; no input or output of its own."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vendorsync_job.models import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from vendorsync_job.errors import SyncError
-    from vendorsync_job.listing import Listing
-    from vendorsync_job.models import Plant, Rejection
+    from vendorsync_job.models import Page, Rejection
 
+Record = TypeVar("Record")
+Record_co = TypeVar("Record_co", covariant=True)
+Record_contra = TypeVar("Record_contra", contravariant=True)
 
 log = logging.getLogger(__name__)
 
 
-class PlantSink(Protocol):
-    """Takes the plants of a listing, chunk by chunk."""
+class Pages(Protocol[Record_co]):
+    """One listing, or several as one; the facts hold once the iteration has ended."""
 
-    def write(self, plants: Sequence[Plant], rejected: Sequence[Rejection]) -> Counts:
-        """Take one chunk, whose keys are unique, and return what became of its records."""
+    @property
+    def duplicates(self) -> int:
+        """Records dropped so far because they had been listed before."""
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing."""
+
+    @property
+    def error(self) -> SyncError | None:
+        """Why the vendor stopped answering in the middle."""
+
+    def __iter__(self) -> Iterator[Page[Record_co]]: ...
+
+
+class Sink(Protocol[Record_contra]):
+    """Takes the records of a listing, and writes those that differ when it is told to."""
+
+    @property
+    def pending(self) -> int:
+        """Changes that wait for a commit."""
+
+    def take(self, records: Sequence[Record_contra], rejected: Sequence[Rejection]) -> Counts:
+        """Sort records out, without writing, and count those that are settled by that."""
+
+    def commit(self) -> Counts:
+        """Settle all that was taken, in one transaction, and count it."""
 
     def renew(self) -> None:
-        """Keep the right to write while the vendor takes its time; called after each page."""
+        """Keep the right to write while the vendor takes its time; called with each page."""
 
 
 class Interruption(Protocol):
@@ -46,48 +73,46 @@ class Progress:
 
     counts: Counts = field(default_factory=Counts)
     complete: bool = False
-    """Every page was read, so absent plants are known to be absent."""
+    """Every page was read, so absent records are known to be absent."""
     error: SyncError | None = None
     """Why the vendor stopped answering in the middle of the listing."""
 
 
 def sync(
-    listing: Listing[Plant],
-    sink: PlantSink,
+    listing: Pages[Record],
+    sink: Sink[Record],
     progress: Progress,
     *,
     batch_size: int,
     stop: Interruption,
 ) -> None:
-    """Hand all plants of a listing to the sink, at most `batch_size` records at a time.
+    """Hand all records of a listing to the sink, which commits once `batch_size` changes wait.
 
-    Memory holds one page and one chunk. Of two records with one key in a chunk the last one wins.
+    Memory holds one page and the changes that wait. Of records with one key the last one wins; the
+    others are duplicates, or were written before it came. `progress` counts on from what it has.
     """
-    plants: dict[str, Plant] = {}
-    rejected: list[Rejection] = []
-    replaced = 0
+    before = progress.counts
 
-    def flush() -> None:
+    def commit() -> None:
         stop.check()
         with stop.shield():
-            progress.counts = progress.counts + sink.write(list(plants.values()), rejected)
-        log.info("chunk of %s records done", len(plants) + len(rejected))
-        plants.clear()
-        rejected.clear()
+            settle(sink.commit())
+        log.info("%s records done", progress.counts.total)
+
+    settled = Counts()
+
+    def settle(counts: Counts) -> None:
+        nonlocal settled
+        settled = settled + counts
+        progress.counts = before + replace(
+            settled, duplicate=settled.duplicate + listing.duplicates
+        )
 
     for page in listing:
         stop.check()
         sink.renew()
-        for rejection in page.rejected:
-            rejected.append(rejection)
-            if len(plants) + len(rejected) >= batch_size:
-                flush()
-        for plant in page.records:
-            replaced += plant.vendor_plant_id in plants
-            plants[plant.vendor_plant_id] = plant
-            if len(plants) + len(rejected) >= batch_size:
-                flush()
-        progress.counts = replace(progress.counts, duplicate=listing.duplicates + replaced)
-    if plants or rejected:
-        flush()
+        settle(sink.take(page.records, page.rejected))
+        if sink.pending >= batch_size:
+            commit()
+    commit()
     progress.complete, progress.error = listing.complete, listing.error

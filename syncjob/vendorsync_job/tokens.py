@@ -16,6 +16,8 @@ BUFFER_SHARE: Final = 0.2
 LONGEST_LIFETIME: Final = 10 * 366 * 86_400.0
 LONGEST_JWT: Final = 16_384
 """Characters; a longer token is not looked into."""
+CLOCK_SLACK: Final = timedelta(seconds=LONGEST_BUFFER)
+"""How far the clocks of two pods may be apart."""
 MILLISECONDS: Final = 1e11
 """As seconds this would be the year 5138, so such a number can only be milliseconds."""
 
@@ -39,6 +41,7 @@ def token(grant: Grant, now: datetime, generation: int = 0) -> Token:
         obtained_at=now,
         generation=generation,
         metadata=grant.metadata,
+        refresh_token=grant.refresh_token,
     )
 
 
@@ -46,8 +49,11 @@ def is_fresh(token: Token, now: datetime, needed: float = 0.0) -> bool:
     """Tell whether a token is good for another `needed` seconds and a buffer.
 
     The buffer is five minutes, or a fifth of a shorter life. Where a whole life cannot cover
-    `needed`, only the buffer counts: logging in more often would not help.
+    `needed`, only the buffer counts: logging in more often would not help. A token from the future
+    is not good: since then a clock was set back, so its end means nothing.
     """
+    if token.obtained_at - now > CLOCK_SLACK:
+        return False
     lifetime = (token.expires_at - token.obtained_at).total_seconds()
     buffer = min(LONGEST_BUFFER, BUFFER_SHARE * lifetime)
     margin = max(buffer, needed) if needed + buffer < lifetime else buffer

@@ -1,12 +1,13 @@
 """Reports, reasons and policies."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from pydantic import ValidationError
 
 from tests.syncjob.builders import run_spec
-from vendorsync_api.policy import PolicyError, adapters, load_policy
+from vendorsync_api.policy import AlertListing, PolicyError, adapters, load_policy
 from vendorsync_api.reasons import ConditionReason, ExitCode, Result, RunReason, Trigger
 from vendorsync_api.run import REPORT_LIMIT, RunReport
 
@@ -102,3 +103,11 @@ def test_missing_keys_name_their_alternatives():
     missing = load_policy("solarman").missing_keys({"appId", "password"})
 
     assert missing == ["appSecret", "email or username or mobile"]
+
+
+@pytest.mark.parametrize(
+    ("streams", "alerts"), [(("plants", "alerts"), None), (("plants",), AlertListing())]
+)
+def test_a_policy_has_the_stream_of_alerts_if_it_says_how_they_are_listed(streams, alerts):
+    with pytest.raises(PolicyError, match="solarman must say in `alerts` how alerts are listed"):
+        replace(load_policy("solarman"), streams=streams, alerts=alerts)

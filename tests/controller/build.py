@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vendorsync_api import run
-from vendorsync_api.policy import Budget, Options, PolicyError, VendorPolicy
+from vendorsync_api.policy import AlertListing, Budget, Options, PolicyError, VendorPolicy
 from vendorsync_api.v1alpha1 import API_VERSION, KIND, VendorSync
 from vendorsync_operator.cache import LiveJob
 from vendorsync_operator.settings import Settings
@@ -32,6 +32,7 @@ POLICIES = {
         minimum_interval_minutes=5,
         calls_per_run=3,
         budgets=(Budget(calls=300, seconds=86_400, reserve=20),),
+        alerts=AlertListing(calls_per_run=2),
     ),
     "narrow": VendorPolicy(
         adapter="narrow",

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tests.controller.build import NOW, SETTINGS, policies, resource, vendor
+from vendorsync_api.policy import AlertListing, load_policy
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.run import AllowedEndpoint
 from vendorsync_operator import accept, resolve
@@ -198,3 +199,85 @@ def test_an_allowance_per_year_is_held_against_the_runs_of_all_its_days():
 
     assert isinstance(verdict, accept.Refusal)
     assert "18980 runs in 365 days of 3 calls each make 56940 calls" in verdict.message
+
+
+def with_alerts(alerts, plants=None, **fields):
+    """An organization whose plants sync all day, every half hour unless told otherwise."""
+    streams = {"plants": plants or {}, "alerts": {"schedule": alerts}}
+    schedule = {"intervalMinutes": 30, "restrictedWindows": []}
+    return resource(schedule=schedule, streams=streams, **fields)
+
+
+@pytest.mark.requirement("R27")
+def test_alerts_that_fit_beside_the_plants_are_served():
+    declared = with_alerts({"intervalMinutes": 60})
+
+    assert isinstance(judge(declared), accept.Accepted)
+    assert isinstance(judge(declared, "alerts"), accept.Accepted)
+
+
+def test_alerts_that_do_not_fit_beside_the_plants_are_refused_and_the_plants_go_on():
+    declared = with_alerts({"intervalMinutes": 15})
+
+    plants, alerts = judge(declared), judge(declared, "alerts")
+
+    assert isinstance(plants, accept.Accepted)
+    assert alerts.reason is ConditionReason.BUDGET_EXCEEDED
+    assert alerts.message == (
+        "48 runs of plants in 1 day of 3 calls each and 96 runs of alerts in 1 day of 2 calls each"
+        " make 336 calls; Fake Cloud leaves 280 (300 less 20 for logins)"
+    )
+
+
+def test_plants_that_do_not_run_spend_nothing():
+    declared = with_alerts({"intervalMinutes": 15}, plants={"suspend": True})
+
+    assert isinstance(judge(declared, "alerts"), accept.Accepted)
+
+
+def test_alerts_of_a_vendors_own_schedule_are_held_against_that():
+    own = {"alerts": {"schedule": {"intervalMinutes": 10}}}
+    declared = with_alerts({"intervalMinutes": 60}, vendors=[vendor(streams=own)])
+
+    verdict = judge(declared, "alerts")
+
+    assert "144 runs of alerts in 1 day of 2 calls each" in verdict.message
+
+
+@pytest.mark.parametrize(
+    "plants",
+    [
+        {"schedule": {"intervalMinutes": 45}},
+        {"schedule": {"restrictedWindows": ALL_DAY}},
+    ],
+    ids=["no schedule", "no tick"],
+)
+def test_alerts_are_served_though_the_plants_schedule_is_refused(plants):
+    declared = with_alerts({"intervalMinutes": 60}, plants=plants)
+
+    assert isinstance(judge(declared), accept.Refusal)
+    assert isinstance(judge(declared, "alerts"), accept.Accepted)
+
+
+def test_calls_for_single_plants_are_left_out_of_the_sum_and_the_message_says_so():
+    policy = replace(policies("fake"), alerts=AlertListing(calls_per_run=2, per_plant=True))
+    declared = with_alerts({"intervalMinutes": 15})
+    assignment = next(
+        a for a in resolve.assignments(declared, SETTINGS.schedule) if a.stream == "alerts"
+    )
+
+    verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=lambda adapter: policy)
+
+    assert isinstance(verdict, accept.Refusal)
+    assert verdict.message.endswith(
+        "; the calls for the alerts of each plant are not in the sum, they take what is left"
+    )
+
+
+@pytest.mark.parametrize("adapter", ["solarman", "sungrow"])
+def test_the_built_in_vendors_take_plants_and_alerts_at_the_usual_times(adapter):
+    declared = resource(vendors=[vendor(adapter=adapter)], streams={"alerts": {}})
+
+    for assignment in resolve.assignments(declared, SETTINGS.schedule):
+        verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=load_policy)
+        assert isinstance(verdict, accept.Accepted), verdict

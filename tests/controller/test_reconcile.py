@@ -496,6 +496,19 @@ def test_a_sync_request_makes_a_job_of_each_active_vendor_once():
     assert world.cluster.writes == []
 
 
+@pytest.mark.requirement("R26")
+def test_a_sync_request_starts_both_streams_but_one_that_is_suspended():
+    world = World()
+
+    world.put(document(streams={"alerts": {}}, syncRequest="now"))
+    both = [name.rsplit("-r", 1)[0] for name in world.cluster.jobs]
+    world.put(document(streams={"alerts": {"suspend": True}}, syncRequest="again"))
+    more = [name.rsplit("-r", 1)[0] for name in world.cluster.jobs][len(both) :]
+
+    assert both == ["acme-alpha-alerts", "acme-alpha-plants"]
+    assert more == ["acme-alpha-plants"]
+
+
 def test_a_sync_request_is_done_only_when_all_its_jobs_exist():
     world = World()
     world.put(document())

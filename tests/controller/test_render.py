@@ -264,3 +264,63 @@ def test_an_edit_of_any_rendered_leaf_is_drift(edit):
     edit(live)
 
     assert drifts(rendered(), live)
+
+
+def test_a_run_is_told_when_plants_vanish_and_when_all_rows_are_compared():
+    found = run_spec(
+        rendered(resource(run={"vanishAfter": 5, "vanishGuardPercent": 100, "fullCompareHours": 1}))
+    )
+
+    assert (found.vanish_after, found.vanish_guard_percent, found.full_compare_hours) == (5, 100, 1)
+
+
+def test_a_run_of_a_resource_that_says_nothing_has_the_contracts_own_defaults():
+    found, fields = run_spec(rendered()), RunSpec.model_fields
+
+    for name in ("vanish_after", "vanish_guard_percent", "full_compare_hours", "legacy_tokens"):
+        assert getattr(found, name) == fields[name].default
+
+
+@pytest.mark.requirement("R02")
+@pytest.mark.parametrize(
+    ("declared", "setting", "found"),
+    [
+        ({}, "Ignore", "Ignore"),
+        ({}, "ReadWrite", "ReadWrite"),
+        ({"legacyTokens": "Read"}, "ReadWrite", "Read"),
+    ],
+)
+def test_old_tokens_are_what_the_resource_says_or_else_the_operator(declared, setting, found):
+    settings = replace(SETTINGS, legacy_tokens=setting)
+
+    assert run_spec(rendered(resource(database=declared), settings)).legacy_tokens == found
+
+
+@pytest.mark.requirement("R26")
+@pytest.mark.requirement("R27")
+def test_alerts_have_a_cron_job_of_their_own_with_their_own_clock_and_window():
+    own = {"intervalMinutes": 60, "restrictedWindows": []}
+    declared = resource(streams={"alerts": {"schedule": own}})
+
+    def rendered(assignment):
+        accepted = accept.judge(declared, assignment, settings=SETTINGS, policies=policies)
+        assert isinstance(accepted, accept.Accepted)
+        return render.cron_job(declared, accepted, SETTINGS)
+
+    plants, alerts = (
+        rendered(assignment)
+        for assignment in sorted(
+            resolve.assignments(declared, SETTINGS.schedule), key=lambda a: a.stream != "plants"
+        )
+    )
+
+    assert plants["metadata"]["name"] == "acme-alpha-plants"
+    assert alerts["metadata"]["name"] == "acme-alpha-alerts"
+    assert alerts["metadata"]["labels"][run.STREAM_LABEL] == "alerts"
+    assert (plants["spec"]["schedule"], alerts["spec"]["schedule"]) == (
+        "*/15 6-18 * * *",
+        "0 * * * *",
+    )
+    assert run_spec(alerts).stream == "alerts"
+    assert run_spec(alerts).schedule.windows == ()
+    assert run_spec(plants).schedule.windows != ()

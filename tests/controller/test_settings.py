@@ -33,6 +33,14 @@ def test_the_old_names_are_understood():
     assert settings.concurrency_limit == 9
 
 
+@pytest.mark.requirement("R02")
+def test_the_old_token_columns_are_left_alone_unless_told_otherwise():
+    given = {"VENDORSYNC_LEGACY_TOKENS": "ReadWrite"}
+
+    assert Settings.from_env({}).legacy_tokens == "Ignore"
+    assert Settings.from_env(given).legacy_tokens == "ReadWrite"
+
+
 def test_allowed_endpoints_are_a_json_list():
     text = '[{"adapter":"solarman","origin":"https://s","allowPrivate":true,"caSecret":"ca"}]'
 
@@ -61,6 +69,7 @@ def test_namespaces_are_words_between_commas():
         ("VENDORSYNC_BATCH_SIZE", "many"),
         ("VENDORSYNC_STATUS_INTERVAL_SECONDS", "nan"),
         ("VENDORSYNC_LOG_LEVEL", "LOUD"),
+        ("VENDORSYNC_LEGACY_TOKENS", "read"),
         ("VENDORSYNC_JOB_IMAGE_PULL_POLICY", "Sometimes"),
     ],
 )

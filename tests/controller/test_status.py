@@ -174,7 +174,8 @@ def test_conditions_name_every_vendor_of_many_that_fail_within_the_bound_of_the_
 
     for kind in ("Synced", "Degraded"):
         assert len(message(found, kind)) <= 4096
-        assert all(f"{name}/plants: SecretMissing: x" in message(found, kind) for name in names)
+        assert all(f"{name}/plants" in message(found, kind) for name in names)
+        assert message(found, kind).count("SecretMissing") == 1
 
 
 def test_what_awaits_its_first_run_says_what_that_checks_and_how_to_start_it():
@@ -386,15 +387,115 @@ def test_a_removed_vendor_leaves_the_status():
     assert [entry.name for entry in after.vendors] == ["beta"]
 
 
-def test_five_vendors_with_two_failing_streams_fit_in_ten_kilobytes():
-    names = [f"vendor{n}" for n in range(5)]
+def everything_ended(vendors, result, reason, **fields):
+    names = [f"vendor{n:02}" for n in range(vendors)]
     declared = resource(vendors=[vendor(n) for n in names], streams={"alerts": {}})
     outcomes = [
-        outcome("Failed", "VendorContractBroken", vendor=n, stream=s, message="x" * 600, total=9)
+        outcome(result, reason, vendor=n, stream=s, **fields)
         for n in names
         for s in ("plants", "alerts")
     ]
+    return status.compute(BLANK, sight(declared, *outcomes), NOW)
 
-    found = status.compute(BLANK, sight(declared, *outcomes), NOW)
 
-    assert len(found.model_dump_json(by_alias=True, exclude_none=True)) <= 10_000
+@pytest.mark.requirement("R33")
+@pytest.mark.parametrize(("vendors", "limit"), [(5, 10_000), (25, 25_000)])
+@pytest.mark.parametrize(
+    ("result", "fields"),
+    [
+        (
+            ("Succeeded", "Synced"),
+            {"total": 1250, "created": 10, "updated": 40, "unchanged": 1200, "vanished": 3}
+            | {"repaired": 7, "budget_remaining": 98_765, "duration_seconds": 12.3},
+        ),
+        (("Failed", "VendorContractBroken"), {"message": "x" * 600}),
+    ],
+    ids=["all well", "all failing"],
+)
+def test_the_status_of_two_streams_is_small(vendors, limit, result, fields):
+    found = everything_ended(vendors, *result, **fields)
+
+    assert len(found.vendors) == 2 * vendors
+    assert len(found.model_dump_json(by_alias=True, exclude_none=True)) <= limit
+
+
+def test_a_cut_message_stays_as_it_is_at_the_next_visit():
+    declared = resource(
+        vendors=[vendor(f"vendor{n:02}") for n in range(25)], streams={"alerts": {}}
+    )
+    before = everything_ended(25, "Failed", "VendorContractBroken", message="x" * 600)
+
+    after = status.compute(before, sight(declared), NOW)
+
+    assert after.vendors == before.vendors
+
+
+@pytest.mark.requirement("R27")
+def test_conditions_speak_of_both_streams_and_the_summary_of_plants_alone():
+    declared = resource(streams={"alerts": {}})
+    plants = outcome("Succeeded", "Synced", total=7, created=7)
+    alerts = outcome(
+        "Failed", "VendorRefused", stream="alerts", message="no right", total=9, created=9
+    )
+
+    found = status.compute(BLANK, sight(declared, plants, alerts), NOW)
+
+    assert conditions(found)["Synced"] == ("False", "RunsFailed")
+    assert message(found, "Synced") == "alpha/alerts: VendorRefused: no right"
+    assert conditions(found)["Degraded"] == ("True", "ActionRequired")
+    assert found.summary is not None
+    assert (found.summary.total_vendors, found.summary.successful) == (1, 1)
+    assert (found.summary.total_plants_synced, found.summary.total_plants_created) == (7, 7)
+    assert found.display is not None
+    assert found.display.vendors == "1/1"
+
+
+def test_failures_in_a_row_are_counted_for_each_stream():
+    declared = resource(streams={"alerts": {}})
+    found = BLANK
+    for minute in (15, 30, 45):
+        at = f"2026-11-23T06:{minute}:05Z"
+        bad = outcome("Failed", "VendorRefused", stream="alerts", at=at)
+        found = status.compute(found, sight(declared, bad, outcome(at=at)), NOW)
+
+    assert {e.stream: e.consecutive_failures for e in found.vendors} == {
+        "alerts": 3,
+        "plants": None,
+    }
+
+
+@pytest.mark.fault("V7")
+def test_plants_that_are_missing_in_great_number_are_told_to_somebody():
+    said = "too many plants are absent; none was marked as vanished"
+    held = outcome("Partial", "VanishHeld", message=said, total=20, unchanged=20)
+
+    found = status.compute(BLANK, sight(None, held), NOW)
+
+    assert conditions(found)["Synced"] == ("False", "RunsFailed")
+    assert conditions(found)["Degraded"] == ("True", "ActionRequired")
+    assert said in message(found, "Degraded")
+    assert "set spec.run.vanishGuardPercent to 100 for one run" in message(found, "Degraded")
+
+
+@pytest.mark.parametrize(
+    ("result", "reason", "synced", "degraded"),
+    [
+        ("Skipped", "AccountBusy", "Unknown", "False"),
+        ("Partial", "BudgetSpent", "False", "False"),
+        ("Failed", "AccountShared", "False", "True"),
+    ],
+)
+def test_what_becomes_of_the_conditions_when_an_account_is_short_of_something(
+    result, reason, synced, degraded
+):
+    assert RunReason(reason).result == result
+
+    found = conditions(status.compute(BLANK, sight(None, outcome(result, reason)), NOW))
+
+    assert (found["Synced"][0], found["Degraded"][0]) == (synced, degraded)
+
+
+def test_rows_that_were_put_right_are_counted():
+    found = status.compute(BLANK, sight(None, outcome(total=9, updated=3, repaired=2)), NOW)
+
+    assert (found.vendors[0].updated, found.vendors[0].repaired) == (3, 2)

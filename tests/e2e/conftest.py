@@ -159,25 +159,26 @@ class Solar:
 
         return until(reached, f"{kind}={status} {reason or ''}", seconds=seconds)
 
-    def cron_job(self, vendor="solarman"):
-        return f"{self.name}-{vendor}-plants"
+    def cron_job(self, vendor="solarman", stream="plants"):
+        return f"{self.name}-{vendor}-{stream}"
 
-    def await_cron_job(self, vendor="solarman"):
+    def await_cron_job(self, vendor="solarman", stream="plants"):
+        name = self.cron_job(vendor, stream)
+
         def found():
             try:
-                return self.stack.get("cronjob", self.cron_job(vendor), self.namespace)
+                return self.stack.get("cronjob", name, self.namespace)
             except CommandError:
                 return None
 
-        return until(found, f"CronJob {self.cron_job(vendor)}")
+        return until(found, f"CronJob {name}")
 
-    def start(self, vendor="solarman"):
+    def start(self, vendor="solarman", stream="plants"):
         """Start a run by hand, as a person does; return the Job's name."""
-        self.await_cron_job(vendor)
+        self.await_cron_job(vendor, stream)
         job = f"by-hand-{uuid.uuid4().hex[:8]}"
-        self.stack.kubectl(
-            "create", "job", job, f"--from=cronjob/{self.cron_job(vendor)}", "-n", self.namespace
-        )
+        cron_job = f"cronjob/{self.cron_job(vendor, stream)}"
+        self.stack.kubectl("create", "job", job, f"--from={cron_job}", "-n", self.namespace)
         return job
 
     def result(self, job, seconds=90):
@@ -189,8 +190,8 @@ class Solar:
 
         return until(reported, f"the result of {job} in the status", seconds=seconds)
 
-    def run(self, vendor="solarman", seconds=90):
-        return self.result(self.start(vendor), seconds)
+    def run(self, vendor="solarman", stream="plants", seconds=90):
+        return self.result(self.start(vendor, stream), seconds)
 
     def plants(self, columns="*"):
         return self.stack.query(

@@ -11,6 +11,7 @@ import yaml
 from dev import generate
 from dev.cluster import toolchain
 from dev.cluster.progress import Progress
+from vendorsync_job.store.migrate import LATEST
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
@@ -117,6 +118,8 @@ def test_what_changes_the_migration_changes_its_name(render):
         return of_kind(render(**values), "Job")[0]["metadata"]["name"]
 
     assert name() == name(concurrencyLimit=9)
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
+    assert f"$schema := {LATEST} -" in helpers
     assert len({name(), name(migration__secretName="other"), name(images__syncjob__tag="2")}) == 3
 
 

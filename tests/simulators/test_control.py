@@ -127,6 +127,8 @@ def test_a_reset_is_a_fresh_start(control, solarman):
             "created_at",
         ),
         ("GET", "/calls?colour=blue", None, "colour"),
+        ("PUT", "/accounts", {"vendor": "sungrow", "settings": {"seed": 1}}, "seed"),
+        ("PUT", "/accounts", {"vendor": "solarman", "settings": {"refused": []}}, "refused"),
     ],
 )
 def test_a_wrong_call_is_told_what_is_wrong(control, method, path, body, told):
@@ -152,3 +154,22 @@ def test_fifty_clients_at_once(control, solarman, trust):
         found = list(pool.map(read, list(range(1, 26)) * 2))
     assert len({str(row["id"]) for row in found}) == 25
     assert len(solarman.sim.calls(path=SOLARMAN_LIST, outcome="ok")) == 50
+
+
+def test_settings_of_an_account_change_while_it_is_in_use(control, solarman):
+    older = solarman.login().headers
+    change = {"vendor": "solarman", "settings": {"single_token": True}}
+
+    assert control.put("/accounts", json=change).status_code == 204
+
+    solarman.login()
+    assert solarman.list(headers=older).json()["code"] == "2101019"
+
+
+def test_the_truth_about_alarms_is_told(control):
+    control.put("/clock", json={"frozen_at": 1770000000})
+
+    told = control.get("/alerts", params={"vendor": "sungrow"}).json()
+
+    assert told
+    assert {"id", "plant", "severity", "started_at", "ended_at"} <= told[0].keys()

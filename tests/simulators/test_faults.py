@@ -210,6 +210,15 @@ def test_capacity_can_be_anything(solarman):
     assert {row["installedCapacity"] for row in rows(solarman)} == {"5,5 kW"}
 
 
+def test_capacity_can_be_worded_in_another_unit(sungrow):
+    sungrow.login()
+    before = sungrow.list(size=60).json()["result_data"]["pageList"]
+    sungrow.sim.fault("capacity_unit", unit="Wp")
+    after = sungrow.list(size=60).json()["result_data"]["pageList"]
+    units = {row["total_capcity"]["unit"] for row in after if "total_capcity" in row}
+    assert (units, after != before) == ({"Wp"}, True)
+
+
 def test_a_number_can_be_huge(solarman):
     solarman.login().sim.fault("huge_number", digits=5000)
     assert f":{'9' * 5000}," in solarman.list().text
@@ -319,6 +328,31 @@ def test_row_faults_do_not_wear_off_on_other_calls(solarman):
     assert len(solarman.sim.faults()) == 1
 
 
+def test_faults_of_rows_hit_the_list_of_alarms_too(sungrow):
+    sungrow.sim.set_clock(frozen_at=1770000000)
+    sungrow.sim.change_account("sungrow", "sim-west", {"busy": 2})
+    sungrow.login().sim.fault("repeated_page")
+    first, second = (
+        sungrow.post("/openapi/getFaultAlarmInfo", curPage=page, size=5).json() for page in (1, 2)
+    )
+    assert len(first["result_data"]["pageList"]) == 5
+    assert first["result_data"] == second["result_data"]
+
+
+def test_a_fault_of_capacities_leaves_alarms_alone(sungrow):
+    sungrow.login().sim.fault("nan", times=1)
+    answer = sungrow.post("/openapi/getFaultAlarmInfo", curPage=1, size=5)
+    assert answer.json()["result_code"] == "1"
+    assert len(sungrow.sim.faults()) == 1
+
+
+def test_another_program_can_be_told_to_steal_the_token(client):
+    client.sim.fault("steal", after=1, times=1)
+    outcomes = [(client.list(), client.sim.calls()[-1].outcome)[1] for _ in range(2)]
+    assert outcomes[0] == "ok"
+    assert outcomes[1] in ("2101019", "E00003")
+
+
 def test_two_faults_act_together(client):
     client.sim.fault("repeated_page")
     client.sim.fault("changed_total", by=1000)
@@ -332,7 +366,7 @@ def test_an_unknown_fault_is_refused():
 
 @pytest.mark.parametrize("kind", sorted(KINDS - {"gzip_bomb", "padded_json", "drip", "stall"}))
 def test_every_fault_ends_and_is_logged(sungrow, kind):
-    options = {"code": "sim", "state": "0", "value": 1, "text": "x", "seconds": 0}
+    options = {"unit": "kWp", "code": "sim", "state": "0", "value": 1, "text": "x", "seconds": 0}
     sungrow.login().sim.fault(kind, times=1, **options)
     with suppress(httpx.HTTPError):
         sungrow.list()

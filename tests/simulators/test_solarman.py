@@ -182,6 +182,33 @@ def test_both_alert_endpoints_tell_the_same_alarms(solarman):
     assert found > 0
 
 
+def test_alarms_come_and_go_with_the_clock_and_always_in_the_same_way(solarman):
+    solarman.login()
+
+    def listed(now):
+        solarman.sim.set_clock(frozen_at=now)
+        return {row["id"]: row["ended_at"] for row in solarman.sim.alert_truth("solarman")}
+
+    first, later, again = listed(1770000000), listed(1770000000 + 86_400), listed(1770000000)
+
+    assert first == again
+    lasting = {key for key, ended in first.items() if ended is None}
+    assert any(later.get(key) for key in lasting), "one that lasted has ended by now"
+    assert len(later) > len(first.keys() & later.keys()), "others have begun"
+
+
+def test_a_busy_account_has_its_alarms_on_every_plant_and_day(solarman):
+    solarman.login().sim.set_clock(frozen_at=1770000000)
+    plant = solarman.sim.truth("solarman")[0]["id"]
+    solarman.sim.change_account("solarman", "sim-north", {"busy": 3})
+    body = {"startTime": "2026-01-03", "endTime": "2026-01-12", "page": 1, "size": 50}
+
+    answer = solarman.post(ALERTS, {**body, "stationId": plant}).json()
+
+    assert answer["total"] == 3 * 10
+    assert len({item["id"] for item in answer["stationAlertItems"]}) == 30
+
+
 def test_an_unknown_station_has_no_alerts(solarman):
     body = {
         "stationId": 1,

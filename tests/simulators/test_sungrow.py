@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import httpx
@@ -197,9 +198,24 @@ def test_closed_faults_are_asked_for_by_the_month(sungrow):
 
 
 def test_faults_of_one_plant(sungrow):
+    sungrow.sim.set_clock(frozen_at=1770000000)
     rows = sungrow.login().post(FAULTS, curPage=1, size=100).json()["result_data"]["pageList"]
     one = sungrow.post(FAULTS, curPage=1, size=100, ps_id=rows[0]["ps_id"]).json()["result_data"]
     assert {row["ps_id"] for row in one["pageList"]} == {rows[0]["ps_id"]}
+
+
+def test_times_are_on_the_clock_of_the_plant(sungrow):
+    sungrow.sim.set_clock(frozen_at=1770000000)
+    sungrow.login()
+    row = sungrow.post(FAULTS, curPage=1, size=1).json()["result_data"]["pageList"][0]
+    change = {"op": "change", "id": row["ps_id"], "timezone": "GMT-2"}
+    sungrow.sim.change_plants("sungrow", "sim-west", [change])
+
+    moved = sungrow.post(FAULTS, curPage=1, size=1).json()["result_data"]["pageList"][0]
+
+    before, after = (datetime.fromisoformat(each["create_time"]) for each in (row, moved))
+    assert before - after == timedelta(hours=7.5)
+    assert moved["fault_code"] == row["fault_code"]
 
 
 def test_the_server_tells_its_time(sungrow):

@@ -4,22 +4,25 @@ import base64
 import json
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import psycopg
 
-from vendorsync_api.run import RunSpec
-from vendorsync_job.models import Account, Page, Plant
+from vendorsync_api.reasons import Result, Trigger
+from vendorsync_api.run import RunReport, RunSpec
+from vendorsync_job.models import Account, Alert, Counts, Page, Plant
 from vendorsync_job.store import schema
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.migrate import migrate
-from vendorsync_job.store.plants import Place
+from vendorsync_job.store.place import Place
+from vendorsync_job.store.rows import AlertRows, plant_rows
 from vendorsync_job.store.runs import RunRow
 from vendorsync_job.store.stored_run import StoredRun
+from vendorsync_job.store.tables import RecordTable
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RUN_PASSWORD = "run:pass/word@1"
@@ -46,6 +49,11 @@ def plant(key: str | int = 1, **changes) -> Plant:
 
 def plants(count: int, **changes) -> list[Plant]:
     return [plant(number, **changes) for number in range(1, count + 1)]
+
+
+def alert(key: str | int = 1, plant_key: str | int = 1, **changes) -> Alert:
+    usual = Alert(str(key), str(plant_key), "Grid overvoltage", NOON)
+    return replace(usual, **changes)
 
 
 def page(*records: Plant, rejected=(), total=None, is_last=False) -> Page[Plant]:
@@ -123,31 +131,50 @@ class App:
             database.close()
 
 
+def place(organization_id: int = 3, vendor_id: int | None = 1) -> Place:
+    return Place("public", organization_id, vendor_id)
+
+
+def record_table(app: App, stream: str = "plants") -> RecordTable:
+    with app.transaction(read_only=True) as cursor:
+        return schema.check_application(cursor, "public", stream)
+
+
 @contextmanager
 def stored_run(
-    app: App, *, vendor_id=1, organization_id=3, owner=None, connect=Database, **options
+    app: App,
+    *,
+    vendor_id=1,
+    organization_id=3,
+    stream="plants",
+    table=None,
+    owner=None,
+    connect=Database,
+    **options,
 ):
     """A run that holds its lease, on a connection of its own."""
-    with app.transaction(organization_id, read_only=True) as cursor:
-        table = schema.check_application(cursor, "public")
+    table = table or record_table(app, stream)
     identity = uuid.uuid4()
     row = RunRow(
         id=identity,
         vendor_id=vendor_id,
         organization_id=organization_id,
-        stream="plants",
+        stream=stream,
         job="job",
         trigger="Manual",
-        started_at=NOON,
+        started_at=datetime.now(UTC),
     )
     database = connect(app.run_url, organization_id=organization_id)
+    where = place(organization_id, vendor_id)
+    to_rows = plant_rows(table) if stream == "plants" else AlertRows(database, table, where)
     stored = StoredRun(
         database,
         table,
-        Place("public", organization_id, vendor_id),
+        where,
         row,
         owner=owner or str(identity),
         writers=5,
+        to_rows=to_rows,
         **options,
     )
     try:
@@ -157,6 +184,26 @@ def stored_run(
             stored.lease.free(cursor)
     finally:
         database.close()
+
+
+def settle(sink, records, rejected=()):
+    """Hand records to a sink in one page and commit them."""
+    taken = sink.take(records, list(rejected))
+    return taken + sink.commit()
+
+
+def run_report(counts: Counts | None = None, *, complete: bool = True) -> RunReport:
+    return RunReport(
+        **asdict(counts or Counts()),
+        vendor="v",
+        stream="plants",
+        result=Result.SUCCEEDED,
+        reason="Synced",
+        trigger=Trigger.MANUAL,
+        start_time="",
+        completion_time="",
+        complete=complete,
+    )
 
 
 def write_mounts(root: Path, *, credentials: dict[str, str], database_url: str, ca: str = ""):

@@ -6,7 +6,8 @@ import gzip
 
 import pytest
 
-from vendorsync_job.answers import UnreadableError, inflated, json_object, retry_after
+from vendorsync_job.answers import UnreadableError, inflated, json_object, refusal, retry_after
+from vendorsync_job.errors import VendorRefusedError
 
 
 def read(body, *, encoding="", content_type="application/json", limit=1000):
@@ -37,6 +38,15 @@ def test_plain_bytes_are_read_as_they_are(encoding):
         (b"\xef\xbb\xbf{}", "not JSON"),
         ("{}".encode("utf-16"), "not JSON"),
         (b"[" * 100_000, "not JSON"),
+        (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not JSON"),
+        (b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}", "more than 64 levels"),
+        (b'{"a": ' + b'{"a": ' * 64 + b"1" + b"}" * 65, "more than 64 levels"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
+        (b'{"a": 1, "a": 2}', "same name twice"),
+        (b'{"a": 1, "\\u0061": 2}', "same name twice"),
+        (b'{"list": [{"b": 1, "a" : 1, "a":2}]}', "same name twice"),
+        (b'{"list": [{"a": 1, "a"\n:2}], "x": ":\\":"}', "same name twice"),
+        (b'{"a":1,"a" :":1"}', "same name twice"),
         (b"[]", "not an object"),
         (b"null", "not an object"),
         (b'"text"', "not an object"),
@@ -47,6 +57,21 @@ def test_plain_bytes_are_read_as_they_are(encoding):
 def test_what_is_no_json_object_is_refused(body, words):
     with pytest.raises(UnreadableError, match=words):
         read(body, limit=1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        (b'{"a" : {"a":1}, "b":"\\": :\\"", "c": [":", "\\\\", {"a": "x\\"y:"}]}',
+         {"a": {"a": 1}, "b": '": :"', "c": [":", "\\", {"a": 'x"y:'}]}),
+        (b'{"a":"b:","":":"}', {"a": "b:", "": ":"}),
+        (b'{"a": ' + b"[" * 63 + b"]" * 63 + b"}", None),
+    ],
+    ids=["colons", "an empty name", "deep"],
+)  # fmt: skip
+def test_colons_and_levels_that_are_in_order_are_read(body, answer):
+    assert answer is None or read(body) == answer
+    assert read(body)
 
 
 def test_a_page_that_calls_itself_html_is_named_as_such():
@@ -110,3 +135,11 @@ def test_a_gzip_stream_is_read_in_any_pieces():
 
     assert b"".join(inflated(single)) == b"".join(inflated([squeezed])) == b"x" * 3_000_000
     assert max(map(len, inflated([squeezed]))) <= 1 << 20
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_by_status_says_which_since_401_may_mean_a_dead_token(status):
+    error = refusal(status, {}, "Sim answered GET /list with HTTP 4xx")
+
+    assert isinstance(error, VendorRefusedError)
+    assert error.status == status

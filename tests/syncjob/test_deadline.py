@@ -1,10 +1,11 @@
+import math
 import os
 import signal
 import threading
 
 import pytest
 
-from vendorsync_job.deadline import Stop, Watchdog
+from vendorsync_job.deadline import Stop, Watchdog, pages_deadline
 from vendorsync_job.errors import DeadlineExceededError, InterruptedRunError
 
 pytestmark = pytest.mark.fault("K1")
@@ -111,3 +112,14 @@ def test_a_run_that_ends_in_time_leaves_nothing_behind(stop):
     watching._thread.join(5)
     assert not watching._thread.is_alive()
     assert stop.error is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reserve"), [(600, 30), (300, 30), (100, 10), (3, 0.3), (0, 0), (-5, 0)]
+)
+def test_the_pages_end_before_the_run(seconds, reserve):
+    assert pages_deadline(1000.0 + seconds, 1000.0) == 1000.0 + seconds - reserve
+
+
+def test_a_run_without_an_end_has_pages_without_an_end():
+    assert pages_deadline(math.inf, 1000.0) == math.inf

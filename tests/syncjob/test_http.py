@@ -14,9 +14,11 @@ import pytest
 from dev.simulators import simulators
 from dev.simulators.tls import issue, server_context
 from vendorsync_job.errors import (
+    BudgetSpentError,
     ConfigurationError,
     DeadlineExceededError,
     EndpointRefusedError,
+    ListingTimeoutError,
     ThrottledError,
     TLSFailedError,
     VendorContractError,
@@ -81,6 +83,30 @@ def test_a_server_error_is_tried_three_times_in_all(client, sim):
     assert vendor.calls == len(sim.calls()) == 3
 
 
+def test_every_try_is_taken_out_of_the_allowance_before_it_is_made(client, sim):
+    sim.fault("http_error")
+    spent: list[tuple[Purpose, int]] = []
+    vendor = client(spend=lambda purpose: spent.append((purpose, len(sim.calls()))))
+
+    with pytest.raises(VendorUnavailableError):
+        ask(vendor, purpose=Purpose.DETAIL)
+
+    assert spent == [(Purpose.DETAIL, made) for made in range(3)]
+
+
+def test_an_allowance_that_ends_between_two_tries_ends_the_call(client, sim):
+    sim.fault("http_error")
+
+    def spend(_purpose):
+        if sim.calls():
+            raise BudgetSpentError("used up")
+
+    with pytest.raises(BudgetSpentError):
+        ask(client(spend=spend))
+
+    assert len(sim.calls()) == 1
+
+
 @pytest.mark.requirement("R28")
 def test_a_server_error_that_passes_is_not_noticed(client, sim):
     sim.fault("http_error", times=2)
@@ -130,16 +156,27 @@ def test_an_answer_that_never_ends_is_cut_at_the_total_time(client, sim, kind, o
 
 
 @pytest.mark.fault("V11")
-def test_the_deadline_of_the_run_cuts_a_call_short(client, sim):
+def test_a_call_ends_in_time_for_the_run_to_write_what_was_read(client, sim):
     sim.fault("stall")
-    start = time.monotonic()
-    vendor = client(deadline=start + 0.3)
+    deadline = time.monotonic() + 1
+    vendor = client(deadline=deadline)
 
-    with pytest.raises(DeadlineExceededError):
+    with pytest.raises(ListingTimeoutError, match="vendor's pages passed while waiting for Sim"):
         ask(vendor)
 
     assert vendor.calls == 1
-    assert time.monotonic() - start < 2
+    assert time.monotonic() < deadline
+
+
+@pytest.mark.fault("V11")
+def test_no_page_is_asked_for_in_the_time_that_the_run_needs_for_itself(client, sim):
+    times = iter([0.0, 95.0])
+    vendor = client(clock=lambda: next(times, 95.0), deadline=100.0)
+
+    with pytest.raises(ListingTimeoutError):
+        ask(vendor)
+
+    assert sim.calls() == []
 
 
 def test_a_pause_that_would_outlast_the_run_is_not_begun(client, sim):
@@ -257,6 +294,33 @@ def test_a_private_address_is_refused_before_any_connection(client, sim):
         ask(vendor)
 
     assert sim.calls() == []
+
+
+@pytest.mark.fault("S1")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://evil.example/next",
+        "https://localhost:1/next",
+        "http://localhost/next",
+        "https://user@evil.example/",
+    ],
+)
+def test_a_path_that_leads_to_another_origin_is_refused(client, sim, path):
+    vendor = client()
+
+    with pytest.raises(EndpointRefusedError, match="called at localhost only"):
+        vendor.get(path, headers={"Authorization": "bearer sim-token"})
+
+    assert (vendor.calls, sim.calls()) == (0, [])
+
+
+@pytest.mark.fault("S1")
+def test_a_path_that_looks_like_a_host_stays_a_path(client, sim):
+    with pytest.raises(VendorContractError, match="HTTP 404"):
+        client().get("//evil.example/next")
+
+    assert len(sim.calls()) == 1
 
 
 @pytest.mark.fault("S1")

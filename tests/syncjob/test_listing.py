@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from vendorsync_job.errors import (
     CredentialsRejectedError,
     DeadlineExceededError,
+    ListingTimeoutError,
     QuotaExhaustedError,
     ThrottledError,
     VendorContractError,
@@ -148,7 +149,12 @@ def test_within_a_page_the_last_of_a_key_wins():
 @pytest.mark.fault("V3")
 @pytest.mark.parametrize(
     "error",
-    [ThrottledError("slow"), QuotaExhaustedError("used up"), VendorUnavailableError("down")],
+    [
+        ThrottledError("slow"),
+        QuotaExhaustedError("used up"),
+        VendorUnavailableError("down"),
+        ListingTimeoutError("late"),
+    ],
 )
 def test_what_was_read_before_the_vendor_stopped_answering_is_kept(error):
     found = listing(page(1, 2, total=4), error)
@@ -159,7 +165,13 @@ def test_what_was_read_before_the_vendor_stopped_answering_is_kept(error):
 
 
 @pytest.mark.parametrize(
-    "error", [ThrottledError("slow"), VendorUnavailableError("down"), QuotaExhaustedError("none")]
+    "error",
+    [
+        ThrottledError("slow"),
+        VendorUnavailableError("down"),
+        QuotaExhaustedError("none"),
+        ListingTimeoutError("late"),
+    ],
 )
 def test_an_error_on_the_first_page_is_raised(error):
     with pytest.raises(type(error)):

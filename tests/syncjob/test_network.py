@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import math
+import socket
 import threading
+import time
 
 import httpcore
 import pytest
@@ -178,6 +181,29 @@ def test_a_name_that_turns_private_after_a_public_answer_is_refused():
     for _ in range(2):
         with pytest.raises(EndpointRefusedError):
             backend.connect_tcp("turning.example", 443, timeout=1)
+
+
+def test_an_address_that_swallows_everything_leaves_time_for_the_next():
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as held:
+        for _ in range(3):  # a full backlog is silent, as a black hole is
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        port = full.getsockname()[1]
+        held.enter_context(socket.create_server(("127.0.0.2", port)))
+        backend = GuardedBackend(
+            allow_private=True,
+            deadline=Deadline(),
+            clock=time.monotonic,
+            resolve=lambda _host, _port: list(
+                map(ipaddress.ip_address, ["127.0.0.1", "127.0.0.2"])
+            ),
+        )
+
+        stream = backend.connect_tcp("two.example", port, timeout=0.4)
+
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.2"
+        stream.close()
 
 
 def test_after_the_deadline_no_connection_is_opened():

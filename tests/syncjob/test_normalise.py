@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -269,7 +269,7 @@ def test_one_unfit_record_costs_only_itself():
     assert [(item.key, item.reason) for item in bad] == [
         ("2", "name is missing"),
         (None, "the record is not an object"),
-        (None, "id is missing, not a number or a text"),
+        (None, "id is missing"),
     ]
 
 
@@ -305,3 +305,18 @@ def test_no_value_brings_a_reader_down(value):
 def test_a_capacity_in_watts_comes_back_exactly(kilowatts):
     assert normalise.capacity_kw(f"{kilowatts * 1000:f}", "Wp") == kilowatts
     assert normalise.capacity_kw(f"{kilowatts / 1000:f}", "MWp") == kilowatts
+
+
+@pytest.mark.parametrize(
+    ("name", "offset"),
+    [("UTC+04:00", 4), ("Asia/Kolkata", 5.5), (None, 1), ("Mars/Olympus", 1), ("", 1)],
+)
+def test_a_plant_without_a_zone_that_exists_goes_by_another_clock(name, offset):
+    zone = normalise.plant_zone(name, "Europe/Berlin")
+
+    assert datetime(2026, 2, 2, tzinfo=zone).utcoffset() == timedelta(hours=offset)
+
+
+def test_a_time_that_must_be_there_is_named_when_it_is_not():
+    with pytest.raises(normalise.UnfitError, match="create_time is missing"):
+        normalise.moment(None, "create_time")

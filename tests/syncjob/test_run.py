@@ -36,21 +36,9 @@ SUNGROW = SungrowAccount(
     user_id=300001,
     seed=51,
     plants=30,
+    busy=1,
 )
-CREDENTIALS = {
-    "solarman": {
-        "appId": SOLARMAN.app_id,
-        "appSecret": SOLARMAN.app_secret,
-        "email": SOLARMAN.email,
-        "password": SOLARMAN.password,
-    },
-    "sungrow": {
-        "appKey": SUNGROW.appkey,
-        "secretKey": SUNGROW.access_key,
-        "userAccount": SUNGROW.user_account,
-        "userPassword": SUNGROW.user_password,
-    },
-}
+CREDENTIALS = {"solarman": SOLARMAN.secret, "sungrow": SUNGROW.secret}
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +287,8 @@ def test_a_vendor_that_hangs_does_not_outlast_the_deadline(job, clouds):
     clouds.fault("latency", seconds=30, vendor="solarman", path=LIST, page=2)
     ended = job.lay_out(deadlineSeconds=3).run()
 
-    assert (ended.code, ended.report["reason"]) == (70, "DeadlineExceeded")
+    assert (ended.code, ended.report["reason"]) == (0, "ListingIncomplete")
+    assert ended.report["created"] == job.count() == 100
     assert ended.report["durationSeconds"] < 10
     assert job.app.value("SELECT until < now() FROM vendorsync.leases")
 
@@ -399,7 +388,7 @@ def test_a_scheduled_run_in_the_window_makes_no_vendor_call(job, clouds):
     assert (by_hand.report["reason"], by_hand.report["trigger"]) == ("Synced", "Manual")
 
 
-def test_a_dry_run_counts_and_writes_nothing(job):
+def test_a_dry_run_writes_nothing_but_the_calls_it_made(job):
     ended = job.run("run", "--dry-run")
 
     assert ended.report["created"] == 250
@@ -408,9 +397,100 @@ def test_a_dry_run_counts_and_writes_nothing(job):
         ("public", "vendors"),
         ("vendorsync", "runs"),
         ("vendorsync", "leases"),
-        ("vendorsync", "accounts"),
+        ("vendorsync", "slots"),
     ):
         assert job.app.rows(every_row(*table)) == []
+    assert job.app.value("SELECT token IS NULL FROM vendorsync.accounts")
+    calls = "SELECT calls FROM vendorsync.calls WHERE seconds = 31536000"
+    assert job.app.value(calls) == ended.report["calls"]
+
+
+@pytest.mark.requirement("R26")
+@pytest.mark.requirement("R27")
+@pytest.mark.parametrize("adapter", ["solarman", "sungrow"])
+def test_alerts_of_active_plants_come_in_a_run_of_their_own(job, adapter):
+    job.lay_out(adapter).run()
+
+    ended = job.lay_out(adapter, stream="alerts").run()
+
+    assert (ended.code, ended.report["reason"]) == (0, "Synced")
+    rows = job.app.rows("SELECT a.org_id, p.org_id FROM alerts a JOIN plants p ON p.id = plant_id")
+    assert rows
+    assert len(rows) == ended.report["created"] == ended.report["total"]
+    again = job.run().report
+    assert (again["created"], again["updated"], again["unchanged"]) == (0, 0, len(rows))
+
+
+@pytest.mark.requirement("R26")
+def test_an_open_alert_that_is_listed_no_more_has_ended_and_may_come_back(job, clouds):
+    job.lay_out("sungrow").run()
+    job.lay_out("sungrow", stream="alerts").run()
+    before = job.app.rows("SELECT vendor_alert_id FROM alerts WHERE status = 'active' ORDER BY 1")
+    assert before
+    clouds.set_clock(offset=30 * 86_400)
+
+    gone = job.run().report
+
+    ended = job.app.value("SELECT count(*) FROM alerts WHERE resolved_at IS NOT NULL")
+    assert gone["vanished"] == ended == len(before)
+    clouds.set_clock(offset=0)
+    assert job.run().report["updated"] == ended
+    active = "SELECT vendor_alert_id FROM alerts WHERE status = 'active' ORDER BY 1"
+    assert set(before) <= set(job.app.rows(active))
+
+
+@pytest.mark.fault("V3")
+def test_alerts_of_an_incomplete_listing_end_nothing(job, clouds):
+    job.lay_out("sungrow").run()
+    job.lay_out("sungrow", stream="alerts").run()
+    before = job.app.rows(every_row("public", "alerts"))
+    clouds.set_clock(offset=30 * 86_400)
+    clouds.fault("http_error", vendor="sungrow", path="/openapi/getFaultAlarmInfo")
+
+    ended = job.run()
+
+    assert ended.report["reason"] == "VendorUnavailable"
+    assert job.app.rows(every_row("public", "alerts")) == before
+
+
+@pytest.mark.fault("V7")
+def test_an_empty_listing_after_many_plants_marks_none_and_somebody_is_told(job, clouds):
+    job.lay_out(vanishAfter=1).run()
+    for plant in clouds.truth("solarman", "north"):
+        clouds.change_plants("solarman", "north", [{"op": "remove", "id": plant["id"]}])
+
+    ended = job.run()
+
+    assert (ended.code, ended.report["result"]) == (0, "Partial")
+    assert (ended.report["reason"], ended.report["vanished"]) == ("VanishHeld", 0)
+    assert job.app.value("SELECT count(*) FROM plants WHERE vanished_at IS NOT NULL") == 0
+
+
+def test_a_plant_that_stays_away_is_marked_and_comes_back(job, clouds):
+    job.run()
+    gone = clouds.truth("solarman", "north")[0]["id"]
+    clouds.change_plants("solarman", "north", [{"op": "remove", "id": gone}])
+    marked = "SELECT vendor_plant_id FROM plants WHERE vanished_at IS NOT NULL"
+
+    assert [job.run().report["vanished"] for _ in range(3)] == [0, 0, 1]
+    assert job.app.rows(marked) == [(gone,)]
+
+    clouds.reset()
+    job.run()
+    assert job.app.rows(marked) == []
+
+
+@pytest.mark.fault("V4")
+def test_an_allowance_that_is_used_up_stops_every_call_in_later_runs_too(job, clouds):
+    job.run()
+    job.app.do("UPDATE vendorsync.calls SET calls = 100000 WHERE seconds = 31536000")
+    clouds.clear_calls()
+
+    ended = job.run()
+
+    assert (ended.code, ended.report["reason"]) == (65, "QuotaExhausted")
+    assert clouds.calls() == []
+    assert job.lay_out("sungrow").run().report["reason"] == "Synced"
 
 
 def test_a_check_needs_no_database(job):

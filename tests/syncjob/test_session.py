@@ -212,3 +212,28 @@ def test_many_threads_share_one_renewal():
 
     assert found == ["sim-2"] * 8
     assert vendor.logins == 2
+
+
+@pytest.mark.fault("T7")
+def test_the_store_hears_of_a_refused_token_before_it_is_renewed_and_of_no_other():
+    vendor, store, heard = Vendor(), Store(), []
+    lent = session(store, vendor, on_refused=lambda token: heard.append((token.value, store.asked)))
+    lent.call(vendor.ask)
+    vendor.alive.clear()
+    lent.call(vendor.ask)
+
+    assert heard == [("sim-1", 1)]
+
+
+@pytest.mark.fault("T5")
+@pytest.mark.parametrize("jump", [timedelta(minutes=-10), timedelta(minutes=10), timedelta(400)])
+def test_a_clock_that_jumps_in_mid_run_costs_a_login_at_most(jump):
+    vendor = Vendor(lifetime=3600)
+    now = NOW
+    lent = session(Store(), vendor, clock=lambda: now)
+    lent.call(vendor.ask)
+    now += jump
+
+    for _ in range(5):
+        lent.call(vendor.ask)
+    assert vendor.logins <= 2

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.syncjob.builders import plants, stored_run
+from tests.syncjob.builders import plants, settle, stored_run
 from vendorsync_job.errors import AlreadyRunningError, LeaseLostError
 from vendorsync_job.store.lease import Lease
 
@@ -37,7 +37,7 @@ def test_a_run_that_slept_through_its_lease_writes_nothing(app):
     with stored_run(app) as sleeper:
         app.do(EXPIRE)
         with stored_run(app), pytest.raises(LeaseLostError):
-            sleeper.plants.write(plants(3), [])
+            settle(sleeper.records, plants(3))
 
     assert app.value("SELECT count(*) FROM plants") == 0
 
@@ -45,7 +45,7 @@ def test_a_run_that_slept_through_its_lease_writes_nothing(app):
 def test_an_expired_lease_that_nobody_took_still_holds(app):
     with stored_run(app) as run:
         app.do(EXPIRE)
-        assert run.plants.write(plants(3), []).created == 3
+        assert settle(run.records, plants(3)).created == 3
 
 
 def test_a_held_lease_is_renewed_after_a_third_of_its_life(app):
@@ -69,10 +69,10 @@ def test_a_lease_is_renewed_between_pages_once_it_is_due(app):
     until = "SELECT until FROM vendorsync.leases"
     with stored_run(app) as run:
         first = app.value(until)
-        run.plants.renew()
+        run.records.renew()
         assert app.value(until) == first
         run.lease._renewed -= 61
-        run.plants.renew()
+        run.records.renew()
         assert app.value(until) > first
         assert app.value("SELECT chunk FROM vendorsync.runs") == 0
 
@@ -82,7 +82,7 @@ def test_a_lease_that_another_run_took_is_not_renewed(app):
         app.do(EXPIRE)
         sleeper.lease._renewed -= 61
         with stored_run(app), pytest.raises(LeaseLostError):
-            sleeper.plants.renew()
+            sleeper.records.renew()
 
 
 def test_a_freed_lease_can_be_taken_at_once_and_only_by_its_holder_freed(app):

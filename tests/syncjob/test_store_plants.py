@@ -1,4 +1,4 @@
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,13 +8,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.syncjob.builders import page, plant, plants, stored_run
-from vendorsync_job.errors import DatabaseUnavailableError, SchemaMismatchError
+from tests.syncjob.builders import (
+    page,
+    place,
+    plant,
+    plants,
+    record_table,
+    run_report,
+    settle,
+    stored_run,
+)
+from vendorsync_job.errors import SchemaMismatchError
 from vendorsync_job.listing import Listing
 from vendorsync_job.models import Counts, Rejection
-from vendorsync_job.store import schema
 from vendorsync_job.store.connection import Database
-from vendorsync_job.store.plants import Place, PlantComparison
+from vendorsync_job.store.exchange import Exchange
+from vendorsync_job.store.records import RecordComparison
+from vendorsync_job.store.rows import plant_rows
 from vendorsync_job.sync import Progress, sync
 
 pytestmark = pytest.mark.postgres
@@ -27,7 +37,9 @@ def vendor(app):
 
 def write(app, records, rejected=(), **options):
     with stored_run(app, **options) as run:
-        return run.plants.write(records, list(rejected))
+        counts = settle(run.records, records, rejected)
+        run.finish(run_report(counts))
+        return counts
 
 
 def names(app):
@@ -79,7 +91,7 @@ def test_an_unchanged_run_writes_no_row_and_takes_no_sequence_value(app):
 
     with stored_run(app) as run:
         for _ in range(3):
-            assert run.plants.write(plants(500), []) == Counts(unchanged=500)
+            assert settle(run.records, plants(500)) == Counts(unchanged=500)
 
     assert (app.rows(seen), app.value("SELECT last_value FROM plants_id_seq")) == before
 
@@ -120,10 +132,9 @@ def test_rows_that_are_equal_already_are_adopted_without_a_write(app):
 
 
 def previewed(app, records):
-    with app.transaction(read_only=True) as cursor:
-        table = schema.check_application(cursor, "public")
+    table = record_table(app)
     with app.database() as database:
-        return PlantComparison(database, table, Place("public", 3, 1)).write(records, [])
+        return settle(RecordComparison(database, table, place(), plant_rows(table)), records)
 
 
 def test_a_dry_run_counts_rows_that_are_equal_already_as_unchanged(app):
@@ -208,7 +219,7 @@ def test_a_record_is_quarantined_once_however_often_it_comes(app):
 def test_a_database_that_refuses_every_row_is_at_fault_itself(app):
     app.do("ALTER TABLE plants ADD CONSTRAINT never CHECK (false)")
 
-    with pytest.raises(SchemaMismatchError, match=r"refuses every plant: .* never"):
+    with pytest.raises(SchemaMismatchError, match=r"refuses every record of plants: .* never"):
         write(app, plants(150))
 
     assert app.value("SELECT count(*) FROM vendorsync.quarantine") == 0
@@ -257,12 +268,12 @@ def test_a_table_that_shadows_ours_gets_nothing(app):
 @pytest.mark.fault("D2")
 def test_a_broken_connection_is_opened_again_and_the_counts_stay_exact(app):
     with stored_run(app, sleep=lambda _: None) as run:
-        run.plants.write(plants(5), [])
+        settle(run.records, plants(5))
         app.do(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE usename = 'vendorsync_run' AND datname = current_database()"
         )
-        assert run.plants.write([plant(1), plant(6)], []) == Counts(created=1, unchanged=1)
+        assert settle(run.records, [plant(1), plant(6)]) == Counts(created=1, unchanged=1)
 
 
 @pytest.mark.fault("D3")
@@ -282,28 +293,37 @@ def test_a_deadlock_with_the_application_is_tried_again(app):
     assert app.rows("SELECT chunk, created FROM vendorsync.runs") == [(1, 3)]
 
 
-class LostAnswers(Database):
+class LostAnswers(Exchange):
     """Commits, and loses the answer to the first COMMIT of a chunk."""
 
     left = 1
 
-    @contextmanager
-    def transaction(self, **options):
-        with super().transaction(**options) as cursor:
-            yield cursor
-            cursor.execute("SELECT count(*) FROM public.plants")
-            writes = cursor.fetchone() != (0,) and not options.get("read_only")
-        if writes and self.left:
-            self.left -= 1
-            raise DatabaseUnavailableError("the connection broke after the COMMIT")
+    def commit(self, *statements):
+        answers = super().commit(*statements)
+        if self.left and any("vendorsync.runs SET chunk" in str(s.query) for s in statements):
+            LostAnswers.left = 0
+            raise psycopg.OperationalError("the connection broke after the COMMIT")
+        return answers
+
+
+class LosingDatabase(Database):
+    """Speaks by way of LostAnswers."""
+
+    exchange_type = LostAnswers
 
 
 @pytest.mark.fault("D1")
 def test_a_commit_whose_answer_got_lost_is_not_counted_twice(app):
-    with stored_run(app, connect=LostAnswers, sleep=lambda _: None) as run:
-        assert run.plants.write(plants(3), []) == Counts(created=3)
+    with stored_run(app, connect=LosingDatabase, sleep=lambda _: None) as run:
+        assert settle(run.records, plants(3)) == Counts(created=3)
+        assert LostAnswers.left == 0
+        assert settle(run.records, [plant(1), plant(2, name="renamed")]) == Counts(
+            updated=1, unchanged=1
+        )
 
-    assert app.rows("SELECT chunk, created, unchanged FROM vendorsync.runs") == [(1, 3, 0)]
+    assert app.rows("SELECT chunk, created, updated, unchanged FROM vendorsync.runs") == [
+        (2, 3, 1, 1)
+    ]
 
 
 class Calm:
@@ -320,7 +340,7 @@ def listed(app, pages, batch_size):
     progress = Progress()
     with stored_run(app) as run:
         listing = Listing(pages, key=lambda record: record.vendor_plant_id)
-        sync(listing, run.plants, progress, batch_size=batch_size, stop=Calm())
+        sync(listing, run.records, progress, batch_size=batch_size, stop=Calm())
     return progress.counts, listing.rows
 
 

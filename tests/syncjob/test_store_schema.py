@@ -1,40 +1,111 @@
 import pytest
 
+from tests.syncjob.applications import OLD_APPLICATION
+from tests.syncjob.builders import plant, plants, settle, stored_run
 from vendorsync_job.errors import DatabaseRefusedError, SchemaMismatchError
 from vendorsync_job.store import schema
 
-pytestmark = [pytest.mark.postgres, pytest.mark.fault("D9")]
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.fault("D9"),
+    pytest.mark.usefixtures("template"),
+]
 
 
-def check(app):
+def check(app, stream="plants"):
     with app.transaction(read_only=True) as cursor:
-        return schema.check_application(cursor, "public")
+        return schema.check_application(cursor, "public", stream)
 
 
-def test_our_own_tables_have_every_column(app):
+def refusal(app, stream="plants", kind=SchemaMismatchError):
+    with pytest.raises(kind) as caught:
+        check(app, stream)
+    return str(caught.value)
+
+
+def test_our_own_plants_have_every_column(app):
     table = check(app)
 
-    assert table.columns == ("name", "capacity_kw", *schema.OPTIONAL)
+    assert table.columns == ("name", "capacity_kw", *schema.PLANTS.optional)
+    assert table.types["capacity_kw"] == "numeric"
+    assert table.types["commissioned_at"] == "timestamptz"
+    assert (table.key, table.kept) == ("vendor_plant_id", {"capacity_kw"})
     assert table.stamps == ("created_at", "updated_at")
     assert table.row_security
+    assert table.marks_vanished
+    assert table.ignored == ()
+
+
+@pytest.mark.requirement("R26")
+def test_our_own_alerts_have_every_column(app):
+    table = check(app, "alerts")
+
+    assert table.columns == ("title", "status", "started_at", *schema.ALERTS.optional)
+    assert table.types == {
+        "plant_id": "bigint",
+        "started_at": "timestamptz",
+        "resolved_at": "timestamptz",
+    }
+    assert (table.key, table.marks_vanished) == ("vendor_alert_id", False)
+
+
+@pytest.mark.requirement("R34")
+@pytest.mark.parametrize("stream", ["plants", "alerts"])
+def test_an_old_application_is_taken_as_it_is(empty, stream):
+    empty.do(*OLD_APPLICATION)
+    empty.migrate(run_url=empty.run_url)
+
+    table = check(empty, stream)
+
+    assert not table.row_security
+    assert not table.marks_vanished
+    assert table.ignored == ()
 
 
 def test_everything_that_is_missing_is_named_at_once(app):
     app.do(
         "ALTER TABLE plants DROP COLUMN capacity_kw, DROP CONSTRAINT"
-        " plants_vendor_id_vendor_plant_id_key",
+        " plants_vendor_id_vendor_plant_id_key, ADD tariff text NOT NULL,"
+        " DROP COLUMN name, ADD name text GENERATED ALWAYS AS ('Plant') STORED",
         "ALTER TABLE vendors ALTER last_synced_at TYPE text",
         "ALTER TABLE alerts DROP COLUMN plant_id",
+        "REVOKE SELECT (org_id) ON vendors FROM vendorsync_run",
+        "REVOKE INSERT ON plants FROM vendorsync_run",
+        "DROP POLICY vendorsync_organization ON plants",
     )
+    database = app.value("SELECT current_database()")
+    app.do(f"REVOKE TEMPORARY ON DATABASE {database} FROM public")
 
-    with pytest.raises(SchemaMismatchError) as caught:
-        check(app)
-
-    assert str(caught.value) == (
+    assert refusal(app) == (
         "schema public lacks vendors.last_synced_at as timestamp with time zone or timestamp"
-        " without time zone (it is text); column plants.capacity_kw; a unique key of plants on"
-        " (vendor_id, vendor_plant_id)"
+        " without time zone (it is text); plants.name as a column that can be written (it is"
+        " generated); column plants.capacity_kw; a unique key of plants on (vendor_id,"
+        " vendor_plant_id); a default of plants.tariff (it is NOT NULL and this job has no value"
+        " for it); and the role lacks SELECT on vendors (org_id); INSERT on plants (org_id,"
+        " vendor_id, vendor_plant_id, name); UPDATE on plants (name); TEMPORARY on database"
+        f" {database}; a row-level security policy of plants (add --policies) in schema public:"
+        " grant it, or run python -m vendorsync_job migrate --run-url-file with the owner's role"
     )
+
+
+def test_the_alerts_stream_needs_the_plants_and_its_own_columns(app):
+    app.do(
+        "ALTER TABLE plants DROP COLUMN id CASCADE",
+        "ALTER TABLE alerts DROP COLUMN title, DROP CONSTRAINT"
+        " alerts_vendor_id_vendor_alert_id_key",
+    )
+
+    assert refusal(app, "alerts") == (
+        "schema public lacks column plants.id; column alerts.title; a unique key of alerts on"
+        " (vendor_id, vendor_alert_id)"
+    )
+
+
+def test_each_stream_is_content_without_what_the_other_needs(app):
+    app.do("ALTER TABLE alerts DROP COLUMN title", "ALTER TABLE plants DROP COLUMN capacity_kw")
+
+    assert "alerts" not in refusal(app)
+    assert "capacity_kw" not in refusal(app, "alerts")
 
 
 def test_a_missing_table_is_named(app):
@@ -42,6 +113,14 @@ def test_a_missing_table_is_named(app):
 
     with pytest.raises(SchemaMismatchError, match=r"lacks table plants$"):
         check(app)
+
+
+def test_a_database_without_any_table_names_them_all(empty):
+    empty.do("GRANT USAGE ON SCHEMA public TO vendorsync_run")
+
+    assert refusal(empty, "alerts") == (
+        "schema public lacks table organizations; table vendors; table plants; table alerts"
+    )
 
 
 def test_a_unique_key_over_part_of_the_rows_does_not_count(app):
@@ -69,8 +148,67 @@ def test_a_column_that_demands_a_value_of_the_application_is_named(app):
     check(app)
     app.do("ALTER TABLE plants ALTER tariff DROP DEFAULT")
 
-    with pytest.raises(SchemaMismatchError, match=r"plants\.tariff .* NOT NULL without a default"):
-        check(app)
+    assert "a default of plants.tariff (it is NOT NULL" in refusal(app)
+
+
+def test_an_optional_column_that_takes_no_value_and_demands_one_is_named(app):
+    app.do("CREATE TYPE plant_status AS ENUM ('online')")
+    app.do("ALTER TABLE plants DROP status, ADD status plant_status NOT NULL")
+
+    assert "a default of plants.status" in refusal(app)
+
+
+def test_a_generated_column_is_left_out_and_demands_nothing(app):
+    app.do(
+        "ALTER TABLE plants DROP address,"
+        " ADD address text NOT NULL GENERATED ALWAYS AS (name || '!') STORED,"
+        " ADD label text NOT NULL GENERATED ALWAYS AS (upper(name)) STORED"
+    )
+
+    assert check(app).ignored == ("address",)
+    app.add_vendor()
+    with stored_run(app) as run:
+        assert settle(run.records, [plant()]).created == 1
+    assert app.rows("SELECT address, label FROM plants") == [("Plant 1!", "PLANT 1")]
+
+
+def test_a_domain_counts_as_the_type_below_it(app):
+    app.do(
+        "CREATE DOMAIN kilowatts AS numeric CHECK (value >= 0)",
+        "ALTER TABLE plants ALTER capacity_kw TYPE kilowatts",
+    )
+
+    assert "capacity_kw" in check(app).columns
+
+
+def test_a_column_of_the_application_that_the_role_may_not_update_is_left_out(empty):
+    empty.do(*OLD_APPLICATION)
+    empty.migrate(run_url=empty.run_url)
+    empty.do("ALTER TABLE plants ADD COLUMN address text")
+
+    assert check(empty).ignored == ("address",)
+
+
+def test_a_trigger_that_rewrites_updated_at_does_no_harm(app):
+    app.do(
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN NEW.updated_at := clock_timestamp(); RETURN NEW; END $$",
+        "CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON plants"
+        " FOR EACH ROW EXECUTE FUNCTION touch()",
+    )
+    app.add_vendor()
+    with stored_run(app) as run:
+        settle(run.records, plants(3))
+    before = app.rows("SELECT updated_at FROM plants ORDER BY id")
+
+    with stored_run(app) as run:
+        again = settle(run.records, plants(3))
+        changed = settle(run.records, [plant(2, name="Other")])
+
+    after = app.rows("SELECT updated_at FROM plants ORDER BY id")
+    assert (again.unchanged, changed.updated) == (3, 1)
+    assert (before[0], before[2]) == (after[0], after[2])
+    assert before[1] < after[1]
 
 
 def test_optional_columns_that_are_absent_or_of_another_type_are_left_out(app):
@@ -87,8 +225,26 @@ def test_optional_columns_that_are_absent_or_of_another_type_are_left_out(app):
     assert table.stamps == ("created_at",)
 
 
-def test_a_missing_right_is_named(app):
-    app.do("REVOKE UPDATE ON plants FROM vendorsync_run")
+@pytest.mark.requirement("R25")
+def test_missing_rights_alone_are_the_databases_refusal(app):
+    app.do("REVOKE UPDATE (name) ON plants FROM vendorsync_run")
 
-    with pytest.raises(DatabaseRefusedError, match="lacks UPDATE on plants in schema public"):
-        check(app)
+    assert refusal(app, kind=DatabaseRefusedError).startswith(
+        "the role lacks UPDATE on plants (name) in schema public: grant it, or run"
+    )
+
+
+@pytest.mark.fault("D10")
+def test_row_security_without_a_policy_for_the_role_is_named(empty):
+    empty.do(
+        *OLD_APPLICATION,
+        "ALTER TABLE plants ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY people ON plants TO postgres USING (true)",
+    )
+    empty.migrate(run_url=empty.run_url)
+
+    said = refusal(empty, kind=DatabaseRefusedError)
+    empty.migrate(run_url=empty.run_url, policies=True)
+
+    assert "lacks a row-level security policy of plants (add --policies)" in said
+    assert check(empty).row_security

@@ -1,6 +1,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,12 +11,19 @@ import pytest
 from tests.syncjob.builders import NOON, account, ciphers
 from vendorsync_job.errors import (
     AccountLockedError,
+    AccountSharedError,
+    BudgetSpentError,
     CredentialsRejectedError,
     DatabaseUnavailableError,
     QuotaExhaustedError,
     ThrottledError,
+    TokenExpiredError,
+    VendorUnavailableError,
 )
-from vendorsync_job.models import Token
+from vendorsync_job.models import Grant, Token
+from vendorsync_job.session import AccountSession
+from vendorsync_job.store.accounts import ensure_account
+from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.tokens import AccountTokens
 
@@ -23,7 +31,7 @@ pytestmark = pytest.mark.postgres
 
 
 class Vendor:
-    """Hands out numbered tokens, or raises what it is told to."""
+    """Hands out numbered tokens that live an hour, or raises what it is told to."""
 
     def __init__(self, error=None):
         self.logins = 0
@@ -239,7 +247,8 @@ def test_a_token_of_another_row_is_not_used(app, tokens):
 @pytest.mark.fault("T3")
 def test_a_holder_that_dies_while_logging_in_makes_way(app, tokens):
     holder = psycopg.connect(app.run_url)
-    tokens()._database.retrying(tokens()._ensure_row)
+    with holder.transaction(), holder.cursor() as cursor:
+        ensure_account(cursor, account())
     holder.execute("SELECT FROM vendorsync.accounts FOR NO KEY UPDATE")
     threading.Timer(0.1, holder.close).start()
 
@@ -292,3 +301,288 @@ def test_the_generation_of_a_login_is_the_databases_and_not_the_callers(tokens):
     first = tokens().refresh(None, Vendor().login)
 
     assert tokens().refresh(replace(first, generation=1), Vendor().login).generation == 2
+
+
+def steal(make, vendor, *minutes):
+    """A run that finds its token dead at each of these times, and logs in again."""
+    for minute in minutes:
+        now = NOON + timedelta(minutes=minute)
+        run = make(now=now)
+        with closing(run._database):
+            stale = run.current() or run.refresh(None, lambda now=now: vendor.login_at(now))
+            run.refused(stale)
+            run.refresh(stale, lambda now=now: vendor.login_at(now))
+
+
+class OneTokenVendor(Vendor):
+    """Like `Vendor`, on a clock."""
+
+    def login_at(self, now):
+        return replace(self.login(), expires_at=now + timedelta(hours=9), obtained_at=now)
+
+
+@pytest.mark.fault("T7")
+def test_the_third_token_taken_away_within_an_hour_ends_the_logins(tokens):
+    vendor = OneTokenVendor()
+    steal(tokens, vendor, 0, 20)
+    for _ in range(3):
+        with pytest.raises(AccountSharedError, match="another program logs in") as caught:
+            steal(tokens, vendor, 40)
+    with pytest.raises(AccountSharedError):
+        tokens(now=NOON + timedelta(minutes=99)).check()
+
+    assert vendor.logins == 3
+    assert "an hour or until the Secret changes" in str(caught.value)
+
+
+@pytest.mark.fault("T7")
+def test_after_an_hour_a_shared_account_is_tried_again_and_no_storm_follows(tokens):
+    vendor = OneTokenVendor()
+    for minute in range(0, 12 * 60, 10):
+        with suppress(AccountSharedError):
+            steal(tokens, vendor, minute)
+
+    assert 12 < vendor.logins < 12 * 4
+
+
+@pytest.mark.fault("T7")
+def test_new_credentials_are_tried_at_once_although_the_account_was_shared(tokens):
+    vendor = OneTokenVendor()
+    with pytest.raises(AccountSharedError):
+        steal(tokens, vendor, 0, 1, 2)
+    changed = tokens(of=account(b"g" * 32), now=NOON + timedelta(minutes=3))
+    changed.check()
+    changed.refresh(None, vendor.login)
+
+    changed.check()
+    assert vendor.logins == 4
+
+
+@pytest.mark.fault("T7")
+@pytest.mark.parametrize(
+    "minutes",
+    [pytest.param((0, 40, 80, 120), id="too seldom"), pytest.param((0, 1), id="twice")],
+)
+def test_fewer_than_three_thefts_within_an_hour_cost_a_login_each(tokens, minutes):
+    vendor = OneTokenVendor()
+    steal(tokens, vendor, *minutes)
+
+    assert vendor.logins == 1 + len(minutes)
+
+
+@pytest.mark.fault("T7")
+def test_a_planned_renewal_and_a_token_near_its_end_are_no_thefts(app, tokens):
+    vendor = OneTokenVendor()
+    now = NOON
+    for hours in (0, 5, 10, 15):
+        now = NOON + timedelta(hours=hours)
+        run = tokens(now=now)
+        stale = run.current()
+        if stale is not None:
+            run.refused(stale)
+        run.refresh(stale, lambda now=now: vendor.login_at(now))
+    run.refresh(run.current(), lambda: vendor.login_at(now))
+
+    assert app.value("SELECT stolen_at = '{}' FROM vendorsync.accounts")
+
+
+@pytest.mark.fault("T7")
+def test_a_token_that_another_run_of_ours_replaced_was_not_stolen(app, tokens):
+    vendor = OneTokenVendor()
+    slow = tokens()
+    stale = slow.refresh(None, lambda: vendor.login_at(NOON))
+    tokens().refresh(stale, lambda: vendor.login_at(NOON))
+
+    slow.refused(stale)
+    assert slow.refresh(stale, vendor.login).value == "token-2"
+    assert app.value("SELECT stolen_at = '{}' FROM vendorsync.accounts")
+
+
+@pytest.mark.fault("T7")
+def test_a_theft_is_counted_once_although_the_login_after_it_fails(app, tokens):
+    vendor = OneTokenVendor()
+    run = tokens()
+    stale = run.refresh(None, lambda: vendor.login_at(NOON))
+    vendor.error = VendorUnavailableError("down")
+    for _ in range(4):
+        run.refused(stale)
+        with pytest.raises(VendorUnavailableError):
+            run.refresh(stale, vendor.login)
+    vendor.error = ThrottledError("slower", retry_after=0.001)
+    with pytest.raises(ThrottledError):
+        run.refresh(stale, vendor.login)
+    run.check = lambda: None
+
+    assert app.value("SELECT cardinality(stolen_at) FROM vendorsync.accounts") == 1
+    assert run.current() is None
+
+
+@pytest.mark.fault("T5")
+def test_thefts_that_a_clock_put_far_ahead_lock_nobody_out(tokens):
+    vendor = OneTokenVendor()
+    with pytest.raises(AccountSharedError):
+        steal(tokens, vendor, 10_000, 10_001, 10_002)
+
+    tokens().check()
+
+
+@pytest.mark.fault("T5")
+def test_a_rest_that_a_clock_put_far_ahead_locks_nobody_out(tokens):
+    far = tokens(now=NOON + timedelta(days=400))
+    far.rest(ThrottledError("too many calls", retry_after=3600))
+    with pytest.raises(ThrottledError):
+        far.check()
+
+    tokens().check()
+
+
+@pytest.mark.fault("T5")
+def test_a_clock_that_jumps_costs_a_login_each_time_and_makes_no_token_immortal(tokens):
+    vendor = OneTokenVendor()
+    for days in (0, 0, 400, 400, 0, 0, 0):
+        run = tokens(now=NOON + timedelta(days=days))
+        session = AccountSession(
+            run, lambda: Grant(vendor.login().value, expires_in=3600), run._clock
+        )
+        for _ in range(3):
+            session.call(lambda token: token)
+
+    assert vendor.logins == 3
+
+
+@pytest.mark.fault("V4")
+def test_our_own_ledgers_refusal_is_not_kept_as_a_rest(tokens):
+    vendor = Vendor(BudgetSpentError("used up", retry_after=9999))
+    with pytest.raises(BudgetSpentError):
+        tokens().refresh(None, vendor.login)
+    tokens().rest(vendor.error)
+
+    tokens().check()
+
+
+@pytest.mark.fault("V3")
+def test_an_account_that_never_logged_in_rests_as_well(tokens):
+    tokens().rest(ThrottledError("too many calls", retry_after=600))
+
+    with pytest.raises(ThrottledError):
+        tokens().check()
+
+
+def test_a_login_is_prepared_before_its_transaction_begins(app, tokens):
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+    seen = []
+
+    tokens(prepare=lambda: seen.append(app.value(idle))).refresh(None, Vendor().login)
+
+    assert seen == [0]
+
+
+class RenewingVendor:
+    """Grants refresh tokens by a list; None is an answer without one, an error is raised."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def login(self):
+        return Token("logged-in", NOON + timedelta(hours=1), NOON, refresh_token="r0")
+
+    def renew(self, refresh_token):
+        self.asked.append(refresh_token)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return Grant(f"renewed-{len(self.asked)}", expires_in=3600, refresh_token=answer)
+
+
+@pytest.mark.fault("T8")
+def test_a_token_is_renewed_without_a_login_and_the_refresh_token_is_kept_if_none_comes(tokens):
+    vendor = RenewingVendor("r1", None, None)
+    token = tokens().refresh(None, vendor.login)
+    for _ in range(3):
+        run = tokens(renew=vendor.renew)
+        token = run.refresh(run.current(), lambda: pytest.fail("no login is needed"))
+
+    assert vendor.asked == ["r0", "r1", "r1"]
+    assert (token.value, token.generation) == ("renewed-3", 4)
+
+
+@pytest.mark.fault("T8")
+@pytest.mark.parametrize(
+    "refusal", [TokenExpiredError("invalid_grant"), CredentialsRejectedError("invalid_grant")]
+)
+def test_a_refresh_token_that_is_not_good_any_more_costs_one_login_and_no_block(tokens, refusal):
+    vendor = RenewingVendor(refusal, "r2")
+    stale = tokens().refresh(None, vendor.login)
+
+    got = tokens(renew=vendor.renew).refresh(stale, vendor.login)
+
+    assert (got.value, got.generation) == ("logged-in", 2)
+    tokens().check()
+
+
+@pytest.mark.fault("T8")
+def test_a_refresh_token_is_never_used_twice_by_two_runs(app, tokens):
+    vendor = RenewingVendor("r1", "r2")
+    stale = tokens().refresh(None, vendor.login)
+    runs = [tokens(renew=vendor.renew) for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        got = set(pool.map(lambda run: run.refresh(stale, vendor.login).value, runs))
+
+    assert got == {"renewed-1"}
+    assert vendor.asked == ["r0"]
+
+
+@pytest.mark.fault("T8")
+def test_other_credentials_and_dry_runs_leave_the_refresh_token_alone(tokens):
+    vendor = RenewingVendor()
+    stale = tokens().refresh(None, vendor.login)
+
+    tokens(renew=vendor.renew, writes=False).refresh(stale, vendor.login)
+    tokens(renew=vendor.renew, of=account(b"g" * 32)).refresh(None, vendor.login)
+    assert vendor.asked == []
+
+
+@pytest.mark.fault("T8")
+@pytest.mark.fault("S2")
+def test_a_refresh_token_is_encrypted_hidden_and_no_part_of_the_metadata(app, tokens):
+    heard: list[str] = []
+    tokens(on_token=heard.append).refresh(None, RenewingVendor().login)
+
+    stored = tokens().current()
+    assert (stored.metadata, stored.refresh_token) == ({}, "r0")
+    assert "r0" in heard
+    assert "r0" not in repr(stored)
+    assert "r0" not in str(app.rows("SELECT metadata FROM vendorsync.accounts"))
+
+
+@pytest.mark.fault("T9")
+def test_after_a_rotation_the_old_key_reads_until_the_next_login_writes_with_the_new_one(
+    app, tokens
+):
+    first = tokens().refresh(None, Vendor().login)
+    rotated = ciphers("k1", "k2", current="k2")
+
+    assert tokens(with_keys=rotated).current() == first
+    tokens(with_keys=rotated).refresh(first, Vendor().login)
+    assert app.value("SELECT token FROM vendorsync.accounts").startswith("v1:k2:")
+    assert tokens(with_keys=ciphers("k2", current="k2")).current() is not None
+
+
+@pytest.mark.fault("T9")
+@pytest.mark.parametrize("text", ["plain-old-token", "v0:k1:AA:AA", "v1:k1:AA:AA", ""])
+def test_a_text_of_another_format_in_our_own_column_counts_as_none(app, tokens, text):
+    tokens().refresh(None, Vendor().login)
+    with app.connect() as connection:
+        connection.execute("UPDATE vendorsync.accounts SET token = %s", [text])
+
+    assert tokens().current() is None
+    assert tokens().refresh(None, Vendor().login).generation == 2
+
+
+@pytest.mark.fault("T9")
+def test_a_wrong_key_under_the_right_name_counts_as_none(tokens):
+    tokens().refresh(None, Vendor().login)
+
+    assert tokens(with_keys=Ciphers({"k1": b"w" * 32}, "k1")).current() is None

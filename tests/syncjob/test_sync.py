@@ -12,18 +12,30 @@ from vendorsync_job.sync import Progress, sync
 
 
 class Sink:
-    """Takes chunks and calls every record new."""
+    """Takes what is called new by its name, keeps the last of a key, and remembers its chunks."""
 
     def __init__(self):
         self.chunks = []
         self.renewals = 0
+        self._waiting = {}
+
+    @property
+    def pending(self):
+        return len(self._waiting)
 
     def renew(self):
         self.renewals += 1
 
-    def write(self, records, rejected):
-        self.chunks.append([record.name for record in records])
-        return Counts(created=len(records), rejected=len(rejected))
+    def take(self, records, rejected):
+        new = [record for record in records if record.name != "known"]
+        again = sum(record.vendor_plant_id in self._waiting for record in new)
+        self._waiting |= {record.vendor_plant_id: record.name for record in new}
+        return Counts(unchanged=len(records) - len(new), rejected=len(rejected), duplicate=again)
+
+    def commit(self):
+        self.chunks.append(list(self._waiting.values()))
+        self._waiting = {}
+        return Counts(created=len(self.chunks[-1]))
 
 
 class Patience:
@@ -49,11 +61,18 @@ def run(pages, *, batch_size=3, stop=None):
     return sink, progress, listing
 
 
-def test_pages_are_gathered_into_chunks_of_the_batch_size():
-    sink, progress, _ = run([page(*plants(7)[:4]), page(*plants(7)[4:])])
+def test_changes_of_many_pages_wait_until_there_are_enough_of_them():
+    sink, progress, _ = run([page(plant(number)) for number in range(7)])
 
     assert [len(chunk) for chunk in sink.chunks] == [3, 3, 1]
     assert progress.complete
+
+
+def test_records_that_are_known_do_not_wait():
+    sink, progress, _ = run([page(*plants(4, name="known")), page(plant(9))])
+
+    assert sink.chunks == [["Plant 9"]]
+    assert progress.counts == Counts(created=1, unchanged=4)
 
 
 @pytest.mark.fault("D7")
@@ -66,8 +85,17 @@ def test_the_lease_is_looked_after_with_each_page_though_no_chunk_is_full():
 def test_an_empty_account_writes_nothing_and_is_complete():
     sink, progress, _ = run([page()])
 
-    assert sink.chunks == []
+    assert sink.chunks == [[]]
     assert progress.complete
+
+
+def test_the_counts_of_an_earlier_listing_are_counted_on():
+    progress = Progress(Counts(created=5, duplicate=1))
+    twice = page(plant(1), plant(1, name="renamed"))
+    listing = Listing([twice], key=lambda record: record.vendor_plant_id)
+    sync(listing, Sink(), progress, batch_size=3, stop=Patience())
+
+    assert progress.counts == Counts(created=6, duplicate=2)
 
 
 @pytest.mark.fault("V6")
@@ -100,7 +128,7 @@ def test_a_wish_to_stop_ends_the_run_between_two_chunks():
 
 
 records = st.lists(
-    st.tuples(st.integers(1, 6), st.sampled_from(["a", "b"]), st.booleans()), max_size=8
+    st.tuples(st.integers(1, 6), st.sampled_from(["a", "b", "known"]), st.booleans()), max_size=8
 )
 
 

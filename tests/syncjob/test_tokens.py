@@ -177,5 +177,19 @@ def test_a_token_must_outlive_the_run_if_its_kind_can(lifetime, age, fresh):
     assert is_fresh(living(lifetime, age), NOW, needed=600) is fresh
 
 
+@pytest.mark.fault("T5")
+@pytest.mark.parametrize("vendors_clock", [-600, 600, 86_400 * 400])
+def test_the_vendors_clock_does_not_touch_a_life_counted_from_now(vendors_clock):
+    theirs = NOW + timedelta(seconds=vendors_clock + 3600)
+
+    assert lifetime(Grant(jwt({"exp": theirs.timestamp()}), 3600, theirs)) == 3600
+
+
+@pytest.mark.fault("T5")
+@pytest.mark.parametrize(("ahead", "fresh"), [(299, True), (301, False), (86_400 * 400, False)])
+def test_a_token_from_the_future_is_not_immortal_when_our_clock_was_set_back(ahead, fresh):
+    assert is_fresh(living(3600, -ahead), NOW) is fresh
+
+
 def test_a_token_is_not_shown():
-    assert "sim-token" not in repr(token(Grant("sim-token"), NOW))
+    assert "sim-token" not in repr(token(Grant("sim-token", refresh_token="sim-token"), NOW))

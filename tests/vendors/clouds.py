@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from dev.simulators import Accounts, SolarmanAccount, SungrowAccount
+from dev.simulators.contract import GROUP, PLANTS, Cloud
 from vendorsync_api.policy import load_policy
 from vendorsync_job.http import HttpVendorClient, Limits
 from vendorsync_job.listing import Listing
+from vendorsync_job.models import AlertQuery
 from vendorsync_job.session import AccountSession
 from vendorsync_job.vendors import load
 
 if TYPE_CHECKING:
     from vendorsync_job.models import Token
 
-PLANTS = 250
 ACCOUNTS = Accounts(
     solarman=(
         SolarmanAccount(
@@ -47,6 +49,16 @@ ACCOUNTS = Accounts(
             seed=12,
             plants=0,
         ),
+        SolarmanAccount(
+            name="sim-busy",
+            app_id="sim-app-busy",
+            app_secret="sim-app-secret-busy",
+            email="sim-busy@example.test",
+            password="Sim-Passw0rd!",
+            seed=13,
+            plants=2,
+            busy=8,
+        ),
     ),
     sungrow=(
         SungrowAccount(
@@ -69,45 +81,31 @@ ACCOUNTS = Accounts(
             seed=52,
             plants=0,
         ),
+        SungrowAccount(
+            name="sim-busy",
+            appkey="sim-appkey-busy",
+            access_key="sim-access-key-busy-000000000000",
+            user_account="sim-busy@example.test",
+            user_password="Sim-Passw0rd!",
+            user_id=300003,
+            seed=53,
+            plants=10,
+            busy=18,
+        ),
     ),
 )
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """One vendor's simulator, as the suite uses it."""
-
-    name: str
-    credentials: dict[str, str]
-    password_key: str
-    empty: dict[str, str]
-    login_path: str
-    list_path: str
-    expired: str
-    throttled: str
-    quota: str
-    transient: str
-    refused: str
 
 
 CLOUDS = {
     "solarman": Cloud(
         name="solarman",
-        credentials={
-            "appId": "sim-app",
-            "appSecret": "sim-app-secret",
-            "email": "sim@example.test",
-            "password": "Sim-Passw0rd!",
-        },
+        credentials=ACCOUNTS.solarman[0].secret,
         password_key="password",
-        empty={
-            "appId": "sim-app-empty",
-            "appSecret": "sim-app-secret-empty",
-            "email": "sim-empty@example.test",
-            "password": "Sim-Passw0rd!",
-        },
+        empty=ACCOUNTS.solarman[2].secret,
+        busy=ACCOUNTS.solarman[3].secret,
         login_path="/account/v1.0/token",
         list_path="/station/v1.0/list",
+        alert_path="/station/v1.0/alertV2",
         expired="2101019",
         throttled="2101002",
         quota="2101010",
@@ -116,21 +114,13 @@ CLOUDS = {
     ),
     "sungrow": Cloud(
         name="sungrow",
-        credentials={
-            "appKey": "sim-appkey",
-            "secretKey": "sim-access-key-00000000000000000",
-            "userAccount": "sim@example.test",
-            "userPassword": "Sim-Passw0rd!",
-        },
+        credentials=ACCOUNTS.sungrow[0].secret,
         password_key="userPassword",
-        empty={
-            "appKey": "sim-appkey-empty",
-            "secretKey": "sim-access-key-empty-00000000000",
-            "userAccount": "sim-empty@example.test",
-            "userPassword": "Sim-Passw0rd!",
-        },
+        empty=ACCOUNTS.sungrow[1].secret,
+        busy=ACCOUNTS.sungrow[2].secret,
         login_path="/openapi/login",
         list_path="/openapi/getPowerStationList",
+        alert_path="/openapi/getFaultAlarmInfo",
         expired="E00003",
         throttled="E901",
         quota="E999",
@@ -138,6 +128,11 @@ CLOUDS = {
         refused="E900",
     ),
 }
+
+
+def registered() -> dict[str, Cloud]:
+    """The clouds of the built-in adapters, and those that installed distributions name."""
+    return {**CLOUDS, **{point.name: point.load() for point in entry_points(group=GROUP)}}
 
 
 class OneProcessStore:
@@ -167,7 +162,7 @@ class Vendor:
 
     def adapter(self, *, options=None, **credentials):
         client = HttpVendorClient(
-            getattr(self.sim, f"{self.cloud.name}_url"),
+            self.sim.url(self.cloud.name),
             adapter_title=load_policy(self.cloud.name).title,
             allow_private=True,
             ca_file=self.sim.ca_file,
@@ -180,10 +175,58 @@ class Vendor:
             client, {**self.cloud.credentials, **credentials}, policy.check_options(options or {})
         )
 
+    def session(self, adapter) -> AccountSession:
+        return AccountSession(self.store, adapter.authenticate, lambda: datetime.now(UTC))
+
     def listing(self, **settings) -> Listing:
         adapter = self.adapter(**settings)
-        session = AccountSession(self.store, adapter.authenticate, lambda: datetime.now(UTC))
-        return Listing(adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
+        pages = adapter.plants(self.session(adapter))
+        return Listing(pages, key=lambda plant: plant.vendor_plant_id)
+
+    def alerts(self, *, zones=None, plant=None, **settings) -> Listing:
+        """List the alerts of the busy account, or of its first plant if that is the vendor's way.
+
+        `zones` are the plants' zones by id, `plant` is another one than the first.
+        """
+        adapter = self.adapter(**{**self.cloud.busy, **settings})
+        until = datetime.fromtimestamp(self.sim.now(), UTC)
+        query = AlertQuery(
+            since=until - timedelta(days=adapter.policy.alerts.days),
+            until=until,
+            plant=(plant or self.truth("plants")[0]["id"])
+            if adapter.policy.alerts.per_plant
+            else None,
+            zones=zones or {},
+        )
+        pages = adapter.alerts(self.session(adapter), query)
+        return Listing(pages, key=lambda alert: alert.vendor_alert_id)
+
+    def truth(self, what):
+        """Tell what the busy account's plants or alerts really are."""
+        told = {"plants": self.sim.truth, "alerts": self.sim.alert_truth}[what]
+        return told(self.cloud.name, self.cloud.busy_account)
+
+    def listed_truth(self):
+        """Tell those of the busy account's alerts that `alerts` must give, by id."""
+        policy = load_policy(self.cloud.name).alerts
+        assert policy
+        first = self.truth("plants")[0]["id"]
+        return {
+            row["id"]: row
+            for row in self.truth("alerts")
+            if not (policy.per_plant and row["plant"] != first)
+            and not (policy.active_only and row["ended_at"] is not None)
+        }
+
+    @property
+    def page_size(self):
+        """How many plants the adapter asks for at a time."""
+        return load_policy(self.cloud.name).page_size
+
+    @property
+    def page_count(self):
+        """How many pages the plants of `Cloud.credentials` fill."""
+        return -(-self.cloud.plants // self.page_size)
 
     def fault(self, kind, **settings) -> None:
         self.sim.fault(kind, vendor=self.cloud.name, **settings)
@@ -191,8 +234,8 @@ class Vendor:
     def logins(self) -> int:
         return len(self.sim.calls(vendor=self.cloud.name, path=self.cloud.login_path))
 
-    def pages(self) -> list[int | None]:
-        calls = self.sim.calls(vendor=self.cloud.name, path=self.cloud.list_path)
+    def pages(self, path=None) -> list[int | None]:
+        calls = self.sim.calls(vendor=self.cloud.name, path=path or self.cloud.list_path)
         return [call.page for call in calls if call.outcome == "ok"]
 
     def close(self) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from dev.simulators import simulators
-from tests.vendors.clouds import ACCOUNTS, CLOUDS, Vendor
+from dev.simulators.contract import GROUP
+from tests.vendors.clouds import ACCOUNTS, Vendor, registered
 from vendorsync_job.vendors import names
 
 
 @pytest.fixture(scope="session")
 def running():
-    with simulators(ACCOUNTS) as sim:
+    clouds = {name: cloud.simulator for name, cloud in registered().items() if cloud.simulator}
+    with simulators(ACCOUNTS, clouds=clouds) as sim:
         yield sim
 
 
@@ -24,8 +26,12 @@ def sim(running):
 
 @pytest.fixture(params=names())
 def cloud(request):
-    assert request.param in CLOUDS, "an adapter without a simulator cannot be trusted"
-    return CLOUDS[request.param]
+    known = registered()
+    assert request.param in known, (
+        f"adapter {request.param} has no simulated cloud: name one in the entry points of {GROUP}"
+    )
+    assert known[request.param].name == request.param
+    return known[request.param]
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
-from tests.vendors.clouds import PLANTS
+from dev.simulators.plants import INDIA
 from vendorsync_api.policy import adapters, load_policy
 from vendorsync_job.errors import (
     CredentialsRejectedError,
@@ -34,7 +35,7 @@ def test_every_plant_of_every_page_is_listed_once(vendor):
     assert [plant.vendor_plant_id for plant in found] == [row["id"] for row in truth]
     assert [plant.name for plant in found] == [row["name"] for row in truth]
     assert listing.complete
-    assert (listing.rows, listing.duplicates, listing.rejected) == (PLANTS, 0, 0)
+    assert (listing.rows, listing.duplicates, listing.rejected) == (vendor.cloud.plants, 0, 0)
 
 
 @pytest.mark.requirement("R07")
@@ -64,9 +65,8 @@ def test_the_time_zone_is_one_that_exists_and_times_are_utc(vendor):
 def test_a_listing_costs_one_login_and_as_many_calls_as_there_are_pages(vendor):
     plants(vendor.listing())
 
-    policy = load_policy(vendor.cloud.name)
     assert vendor.logins() == 1
-    assert vendor.pages() == list(range(1, -(-PLANTS // policy.page_size) + 1))
+    assert vendor.pages() == list(range(1, vendor.page_count + 1))
 
 
 @pytest.mark.requirement("R02")
@@ -90,8 +90,8 @@ def test_a_token_that_dies_between_two_pages_is_renewed_once_and_no_page_is_lost
             vendor.sim.expire_tokens(vendor.cloud.name)
 
     assert vendor.logins() == 2
-    assert vendor.pages() == [1, 2, 3]
-    assert len({plant.vendor_plant_id for plant in found}) == PLANTS
+    assert vendor.pages() == list(range(1, vendor.page_count + 1))
+    assert len({plant.vendor_plant_id for plant in found}) == vendor.cloud.plants
     assert listing.complete
 
 
@@ -162,7 +162,7 @@ def test_what_came_before_a_refusal_in_mid_listing_is_kept(vendor, kind):
 
     found = plants(listing)
 
-    assert len(found) == 100
+    assert len(found) == vendor.page_size
     assert not listing.complete
     assert getattr(vendor.cloud, kind) in str(listing.error)
 
@@ -203,8 +203,9 @@ def test_a_row_listed_on_two_pages_is_counted_and_kept_once(vendor):
 
     found = plants(listing)
 
-    assert len({plant.vendor_plant_id for plant in found}) == len(found) == PLANTS
-    assert (listing.duplicates, listing.rows) == (2, PLANTS + 2)
+    seams = vendor.page_count - 1
+    assert len({plant.vendor_plant_id for plant in found}) == len(found) == vendor.cloud.plants
+    assert (listing.duplicates, listing.rows) == (seams, vendor.cloud.plants + seams)
     assert listing.complete
 
 
@@ -216,7 +217,9 @@ def test_a_listing_short_of_its_total_ends_and_is_not_complete(vendor, kind):
 
     found = plants(listing)
 
-    assert len(found) == (PLANTS if kind == "changed_total" else 200)
+    everything = vendor.cloud.plants
+    without_the_last = (vendor.page_count - 1) * vendor.page_size
+    assert len(found) == (everything if kind == "changed_total" else without_the_last)
     assert not listing.complete
     assert listing.error is None
 
@@ -234,7 +237,7 @@ def test_an_empty_account_is_complete_and_empty(vendor, rows):
 @pytest.mark.fault("V7")
 @pytest.mark.parametrize("rows", [[], None])
 def test_a_total_without_rows_is_an_error_and_not_an_empty_account(vendor, rows):
-    vendor.fault("empty_list", rows=rows, total=PLANTS)
+    vendor.fault("empty_list", rows=rows, total=vendor.cloud.plants)
 
     with pytest.raises(VendorContractError, match="not an empty account"):
         plants(vendor.listing())
@@ -247,7 +250,7 @@ def test_optional_fields_that_are_null_cost_no_plant(vendor):
 
     found = plants(listing)
 
-    assert len(found) == PLANTS
+    assert len(found) == vendor.cloud.plants
     assert {plant.capacity_kw for plant in found} == {None}
 
 
@@ -265,8 +268,60 @@ def test_a_capacity_that_is_no_number_is_rejected_with_key_and_reason(vendor):
 
     rejected = [item for page in vendor.listing() for item in page.rejected]
 
-    assert len(rejected) > PLANTS / 2, "whole numbers have no comma"
+    assert len(rejected) > vendor.cloud.plants / 2, "whole numbers have no comma"
     assert all(item.key and "is not a number" in item.reason for item in rejected)
+
+
+@pytest.mark.fault("V13")
+@pytest.mark.parametrize("kind", ["missing_field", "renamed_field"])
+@pytest.mark.parametrize("what", ["key", "name"])
+def test_a_plant_without_id_or_name_is_rejected_and_never_made_up(vendor, kind, what):
+    listing = vendor.sim.vendors[vendor.cloud.name].listing
+    field = getattr(listing, what)
+    vendor.fault(kind, field=field)
+    found = vendor.listing()
+
+    rejected = [item for page in found for item in page.rejected]
+
+    assert len(rejected) == vendor.cloud.plants
+    assert {item.reason for item in rejected} == {f"{field} is missing"}
+
+
+@pytest.mark.fault("V13")
+@pytest.mark.parametrize("value", [True, {}, "1e400", "NaN", -5, "ten"], ids=repr)
+def test_a_capacity_of_another_kind_rejects_its_plant_only(vendor, value):
+    vendor.fault("capacity", page=2, value=value)
+    listing = vendor.listing()
+
+    found = plants(listing)
+
+    assert 0 < listing.rejected <= vendor.page_size
+    assert len(found) + listing.rejected == vendor.cloud.plants
+    assert listing.complete
+
+
+@pytest.mark.fault("V13")
+@pytest.mark.requirement("R07")
+@pytest.mark.parametrize("unit", ["Wp", "kWp", "MWp"])
+def test_a_capacity_in_another_unit_is_the_same_capacity(vendor, unit):
+    before = plants(vendor.listing())
+    vendor.fault("capacity_unit", unit=unit)
+
+    assert plants(vendor.listing()) == before
+
+
+@pytest.mark.fault("V14")
+def test_nothing_of_the_live_values_reaches_a_plant(vendor):
+    def at_hour(hour):
+        vendor.sim.set_clock(frozen_at=datetime(2026, 2, 2, hour, 30, tzinfo=INDIA).timestamp())
+        sent = [row["row"] for row in vendor.sim.truth(vendor.cloud.name)]
+        return sent, plants(vendor.listing())
+
+    rows_at_noon, at_noon = at_hour(12)
+    rows_at_midnight, at_midnight = at_hour(0)
+
+    assert rows_at_noon != rows_at_midnight, "the cloud sends live values"
+    assert at_noon == at_midnight
 
 
 @pytest.mark.fault("V9")
@@ -309,7 +364,7 @@ def test_an_answer_that_is_no_clean_json_breaks_the_contract_at_once(vendor, kin
 def test_a_gzip_answer_is_read(vendor):
     vendor.fault("gzip", path=vendor.cloud.list_path)
 
-    assert len(plants(vendor.listing())) == PLANTS
+    assert len(plants(vendor.listing())) == vendor.cloud.plants
 
 
 @pytest.mark.fault("V9")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -17,6 +18,7 @@ from vendorsync_job.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
+from vendorsync_job.models import AlertQuery
 from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.solarman import SolarmanAdapter
 
@@ -228,3 +230,145 @@ def test_a_login_without_a_token_breaks_the_contract(token):
 
     with pytest.raises(VendorContractError, match="without a token"):
         made.authenticate()
+
+
+ALERT = {
+    "id": 77001,
+    "deviceSn": "SIMINV0001",
+    "alertName": "Grid voltage out of range",
+    "code": "F04",
+    "level": 2,
+    "status": 1,
+    "alertStartTime": 1770001445,
+    "alertEndTime": None,
+}
+QUERY = AlertQuery(
+    since=datetime(2026, 1, 1, tzinfo=UTC),
+    until=datetime(2026, 2, 10, 20, tzinfo=UTC),
+    plant="900001",
+    zones={"900001": "Asia/Kolkata"},
+)
+
+
+def alerted(query=QUERY, **changes):
+    row = {key: value for key, value in (ALERT | changes).items() if value != "absent"}
+    made, client = adapter({"success": True, "total": 1, "stationAlertItems": [row]})
+    return next(iter(made.alerts(once_with("sim-token"), query))), client
+
+
+def test_alerts_are_asked_for_by_plant_as_details():
+    _, client = alerted()
+
+    (request,) = client.requests
+    assert request.path == "/station/v1.0/alertV2"
+    assert request.purpose is Purpose.DETAIL
+    assert request.json == {
+        "stationId": 900001,
+        "startTime": "2026-01-13",
+        "endTime": "2026-02-11",
+        "page": 1,
+        "size": 100,
+    }
+
+
+def test_a_shorter_window_is_asked_for_as_it_is():
+    query = AlertQuery(
+        since=datetime(2026, 2, 9, 20, tzinfo=UTC), until=QUERY.until, plant="S-1", zones={}
+    )
+
+    _, client = alerted(query)
+
+    asked = client.requests[0].json
+    assert (asked["startTime"], asked["endTime"]) == ("2026-02-10", "2026-02-11")
+    assert asked["stationId"] == "S-1"
+
+
+def test_a_station_alert_becomes_an_alert():
+    (alert,) = alerted()[0].records
+
+    assert (alert.vendor_alert_id, alert.vendor_plant_id) == ("77001", "900001")
+    assert (alert.title, alert.code) == ("Grid voltage out of range", "F04")
+    assert alert.started_at == datetime(2026, 2, 2, 3, 4, 5, tzinfo=UTC)
+    assert (alert.status, alert.resolved_at) == ("active", None)
+    assert alert.device_serial == "SIMINV0001"
+
+
+@pytest.mark.parametrize(
+    "moment", [1770001445.0, "1770001445", "1770001445.0", 1770001445000], ids=repr
+)
+def test_a_time_may_be_number_fraction_or_text(moment):
+    assert alerted(alertStartTime=moment)[0].records == alerted()[0].records
+
+
+@pytest.mark.parametrize(
+    ("level", "influence", "severity"),
+    [
+        (0, "absent", "LOW"),
+        (1, "absent", "MEDIUM"),
+        (2, "absent", "HIGH"),
+        ("2", None, "HIGH"),
+        (2, 1, "HIGH"),
+        (2, 2, "CRITICAL"),
+        (2, "3", "CRITICAL"),
+        (1, 3, "MEDIUM"),
+        (9, 3, None),
+        (None, 3, None),
+    ],
+)
+def test_the_severity_is_the_level_and_a_fault_that_touches_safety_is_critical(
+    level, influence, severity
+):
+    assert alerted(level=level, influence=influence)[0].records[0].severity == severity
+
+
+@pytest.mark.parametrize(
+    ("status", "ended", "found"),
+    [
+        (0, 1770005045, ("resolved", datetime(2026, 2, 2, 4, 4, 5, tzinfo=UTC))),
+        ("0", "1770005045.0", ("resolved", datetime(2026, 2, 2, 4, 4, 5, tzinfo=UTC))),
+        (0, None, ("resolved", None)),
+        (1, 1770005045, ("active", None)),
+        (7, 1770005045, ("resolved", datetime(2026, 2, 2, 4, 4, 5, tzinfo=UTC))),
+        ("absent", 0, ("active", None)),
+    ],
+)
+def test_an_alert_is_over_as_its_status_says_or_without_one_as_its_end_says(status, ended, found):
+    (alert,) = alerted(status=status, alertEndTime=ended)[0].records
+
+    assert (alert.status, alert.resolved_at) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"id": "absent"}, "id is missing"),
+        ({"alertStartTime": "yesterday"}, "alertStartTime 'yesterday' is not a number"),
+        ({"alertStartTime": 0}, "alertStartTime is missing"),
+        ({"alertName": None, "code": None}, "alertName is missing"),
+        ({"alertName": ["x"]}, "alertName is a list, not a text"),
+    ],
+    ids=str,
+)
+@pytest.mark.fault("V13")
+def test_an_alert_that_is_unfit_is_rejected_with_its_reason(changes, reason):
+    (rejection,) = alerted(**changes)[0].rejected
+
+    assert reason in rejection.reason
+
+
+def test_an_alert_without_a_name_goes_by_its_code():
+    assert alerted(alertName=None)[0].records[0].title == "F04"
+
+
+def test_a_plant_that_has_left_the_account_has_no_alerts():
+    made, _ = adapter({"success": False, "code": "2101031", "msg": "station not found"})
+
+    (page,) = made.alerts(once_with("sim-token"), QUERY)
+
+    assert (page.records, page.is_last) == ((), True)
+
+
+def test_the_widest_window_is_one_that_the_simulated_cloud_takes(at):
+    vendor = at(CLOUDS["solarman"])
+
+    assert len(list(vendor.alerts())) > 0

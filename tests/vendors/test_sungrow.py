@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -18,6 +19,7 @@ from vendorsync_job.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
+from vendorsync_job.models import AlertQuery
 from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.sungrow import SungrowAdapter
 
@@ -282,3 +284,156 @@ def test_the_simulated_cloud_refuses_with_the_same_states(at, state):
         vendor.adapter().authenticate()
 
     assert vendor.logins() == 1
+
+
+FAULT = {
+    "ps_id": 5100001,
+    "ps_key": "5100001_1_1_1",
+    "fault_code": "60001.202602.0a1b2c3d4e5f6",
+    "fault_type_code": 60001,
+    "fault_type": 1,
+    "fault_level": 2,
+    "fault_name": "Grid overvoltage",
+    "fault_desc": "the grid's voltage is above its limit",
+    "device_name": "Inverter 1",
+    "process_status": 1,
+    "create_time": "2026-02-02 08:31:00",
+    "over_time": None,
+}
+QUERY = AlertQuery(
+    since=datetime(2026, 1, 1, tzinfo=UTC),
+    until=datetime(2026, 2, 10, tzinfo=UTC),
+    zones={"5100001": "UTC+05:30"},
+)
+
+
+def alerted(query=QUERY, **changes):
+    row = {key: value for key, value in (FAULT | changes).items() if value != "absent"}
+    made, client = adapter(wrapped({"rowCount": 1, "pageList": [row]}))
+    return next(iter(made.alerts(once_with("300001_sim"), query))), client
+
+
+def test_faults_are_asked_for_by_the_account_without_a_window():
+    _, client = alerted()
+
+    (request,) = client.requests
+    assert request.path == "/openapi/getFaultAlarmInfo"
+    assert request.purpose is Purpose.LISTING
+    assert request.json == {
+        "appkey": "sim-appkey",
+        "lang": "_en_US",
+        "token": "300001_sim",
+        "curPage": 1,
+        "size": 100,
+    }
+
+
+def test_a_fault_becomes_an_alert():
+    (alert,) = alerted()[0].records
+
+    assert alert.vendor_alert_id == "60001.202602.0a1b2c3d4e5f6"
+    assert alert.vendor_plant_id == "5100001"
+    assert (alert.title, alert.code) == ("Grid overvoltage", "60001")
+    assert alert.description == "Inverter 1: the grid's voltage is above its limit"
+    assert alert.started_at == datetime(2026, 2, 2, 3, 1, tzinfo=UTC)
+    assert (alert.status, alert.severity, alert.resolved_at) == ("active", "HIGH", None)
+
+
+@pytest.mark.parametrize("code", [None, "", "absent", 60001, "60001"], ids=repr)
+def test_a_code_that_names_a_kind_gives_way_to_device_kind_and_time(code):
+    (alert,) = alerted(fault_code=code)[0].records
+    (later,) = alerted(fault_code=code, create_time="2026-02-02 08:32:00")[0].records
+
+    assert alert.vendor_alert_id == "5100001_1_1_1/60001/2026-02-02 08:31:00"
+    assert later.vendor_alert_id != alert.vendor_alert_id
+
+
+def test_the_name_of_an_occurrence_depends_on_no_zone():
+    elsewhere = AlertQuery(QUERY.since, QUERY.until, default_zone="Europe/Berlin")
+
+    (here,) = alerted(fault_code=None)[0].records
+    (there,) = alerted(elsewhere, fault_code=None)[0].records
+
+    assert here.vendor_alert_id == there.vendor_alert_id
+    assert here.started_at != there.started_at
+
+
+@pytest.mark.parametrize(
+    ("zones", "default", "hour"),
+    [
+        ({"5100001": "UTC+04:00"}, "Asia/Kolkata", "04:31"),
+        ({"5100002": "UTC+04:00"}, "Europe/Berlin", "07:31"),
+        ({}, "Asia/Kolkata", "03:01"),
+    ],
+)
+def test_a_time_is_on_the_clock_of_its_plant_or_on_the_default_one(zones, default, hour):
+    query = AlertQuery(QUERY.since, QUERY.until, zones=zones, default_zone=default)
+
+    assert f"{alerted(query)[0].records[0].started_at:%H:%M}" == hour
+
+
+@pytest.mark.parametrize(
+    ("level", "kind", "severity"),
+    [
+        (1, 4, "CRITICAL"),
+        ("2", 1, "HIGH"),
+        (3, 1, "MEDIUM"),
+        (4, 1, "LOW"),
+        (None, 1, "CRITICAL"),
+        ("absent", "2", "HIGH"),
+        (9, 3, "MEDIUM"),
+        (None, 4, "LOW"),
+        (None, None, None),
+    ],
+)
+def test_the_severity_is_the_level_and_without_one_the_type(level, kind, severity):
+    assert alerted(fault_level=level, fault_type=kind)[0].records[0].severity == severity
+
+
+@pytest.mark.parametrize(
+    ("process", "over", "status"),
+    [
+        (1, None, "active"),
+        (2, None, "active"),
+        ("3", None, "active"),
+        (4, None, "resolved"),
+        (9, "2026-02-02 09:00:00", "resolved"),
+        (1, "2026-02-02 09:00:00", "resolved"),
+        (None, None, "active"),
+    ],
+)
+def test_a_fault_is_over_when_it_was_closed_or_has_recovered(process, over, status):
+    (alert,) = alerted(process_status=process, over_time=over)[0].records
+
+    assert alert.status == status
+    assert (alert.resolved_at is None) == (over is None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"ps_id": None}, "ps_id is missing"),
+        ({"create_time": "--"}, "create_time is missing"),
+        ({"create_time": "2026-02-30 08:00:00"}, "create_time '2026-02-30 08:00:00' is not a time"),
+        ({"fault_code": None, "ps_key": None}, "ps_key is missing"),
+        ({"fault_name": None, "fault_type_code": None}, "fault_name is missing"),
+    ],
+    ids=str,
+)
+@pytest.mark.fault("V13")
+def test_a_fault_that_is_unfit_is_rejected_with_its_reason(changes, reason):
+    (rejection,) = alerted(**changes)[0].rejected
+
+    assert rejection.reason == reason
+
+
+@pytest.mark.fault("V2")
+def test_faults_that_are_not_granted_are_refused_with_advice_and_without_a_login(at):
+    vendor = at(CLOUDS["sungrow"])
+    vendor.sim.change_account("sungrow", "sim-busy", {"refused": ["getFaultAlarmInfo"]})
+
+    with pytest.raises(VendorRefusedError, match=r"code E900 .*granted on the developer portal"):
+        list(vendor.alerts())
+
+    assert vendor.logins() == 1
+    assert len(list(vendor.listing(**vendor.cloud.busy))) == 1

@@ -1,7 +1,8 @@
 """Connections and transactions, and what PostgreSQL's errors mean to a run.
 
 Safe behind a pooler in transaction mode: nothing outlives a transaction. Settings are local to it,
-statements are never prepared by name, names are qualified with their schema.
+statements are never prepared by name, names are qualified with their schema. A transaction's BEGIN
+travels with its settings, since a round trip to a pooler in another zone costs more than most work.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -23,6 +24,7 @@ from vendorsync_job.errors import (
     SchemaMismatchError,
     SyncError,
 )
+from vendorsync_job.store.exchange import Exchange, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +50,9 @@ LOCK_NOT_AVAILABLE = "55P03"
 OBJECT_IN_USE = "55006"
 MISMATCHES = {"3F000", "42P01", "42P10", "42703", "42804"}
 TRANSIENT_CLASSES = {"08", "40", "53", "57", "58"}
-TRANSIENT = {LOCK_NOT_AVAILABLE, OBJECT_IN_USE, "25006"}
+TRANSIENT = {LOCK_NOT_AVAILABLE, OBJECT_IN_USE, "25006", "25P03", "25P04"}
+PLAINLY = {"53100": "its disk is full", "58030": "it cannot read or write its files"}
+"""In place of texts that name files and blocks, which change from run to run."""
 NO_CONNECTION_STRING = (
     "the database URL is not a PostgreSQL connection string; write"
     " postgresql://user:password@host:5432/database, special characters percent-encoded"
@@ -74,6 +78,9 @@ class Database:
     `organization_id` is what row-level security policies compare with; `schema` holds the
     application's tables. `shield` surrounds each transaction: a signal must not end the run inside.
     """
+
+    exchange_type: ClassVar[type[Exchange]] = Exchange
+    """What speaks with the server in `exchange`."""
 
     def __init__(
         self,
@@ -126,26 +133,59 @@ class Database:
         shielded: bool = True,
     ) -> Iterator[Cursor]:
         """Run the block in one transaction; psycopg's errors become errors of `errors`."""
+        opening = self._opening(read_only=read_only, timeouts=timeouts or Timeouts())
         shield = self._shield if shielded else nullcontext
         with self._translated():
             connection = self._open()
-            with shield(), connection.transaction(), connection.cursor() as cursor:
-                self._prepare(cursor, read_only=read_only, timeouts=timeouts or Timeouts())
-                yield cursor
+            with shield(), Exchange(connection, opening) as exchange:
+                exchange.run()
+                with connection.cursor() as cursor:
+                    yield cursor
+                exchange.commit()
+
+    @contextmanager
+    def exchange(
+        self, *, read_only: bool = False, timeouts: Timeouts | None = None
+    ) -> Iterator[Exchange]:
+        """Open a transaction whose statements travel in groups; it ends by its own `commit`.
+
+        Without that it is rolled back. Errors are those of `transaction`.
+        """
+        opening = self._opening(read_only=read_only, timeouts=timeouts or Timeouts())
+        with (
+            self._translated(),
+            self._shield(),
+            self.exchange_type(self._open(), opening) as exchange,
+        ):
+            yield exchange
+
+    def read(self, *statements: Statement) -> list[list[Any]]:
+        """Return the rows of each statement: one transaction and one round trip, retried."""
+
+        def work() -> list[list[Any]]:
+            with self.exchange(read_only=True) as exchange:
+                return exchange.commit(*statements)
+
+        return self.repeated(work)
 
     def retrying(self, work: Callable[[Cursor], Result], **options: Any) -> Result:
         """Run `work` in a transaction, again when another writer or the network broke it off."""
+
+        def once() -> Result:
+            with self.transaction(**options) as cursor:
+                return work(cursor)
+
+        return self.repeated(once)
+
+    def repeated(self, work: Callable[[], Result]) -> Result:
+        """Run `work`, again with a pause when it broke off; it must be safe to repeat."""
         for attempt in range(1, ATTEMPTS):
             try:
-                return self._once(work, options)
+                return work()
             except DatabaseUnavailableError as error:
                 log.warning("transaction failed and is repeated: %s", error)
                 self._sleep(self._jitter() * 0.2 * 4**attempt)
-        return self._once(work, options)
-
-    def _once(self, work: Callable[[Cursor], Result], options: dict[str, Any]) -> Result:
-        with self.transaction(**options) as cursor:
-            return work(cursor)
+        return work()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -160,10 +200,13 @@ class Database:
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(**self._parameters, prepare_threshold=None)
+            self._connection = psycopg.connect(
+                **self._parameters, prepare_threshold=None, autocommit=True
+            )
         return self._connection
 
-    def _prepare(self, cursor: Cursor, *, read_only: bool, timeouts: Timeouts) -> None:
+    def _opening(self, *, read_only: bool, timeouts: Timeouts) -> Statement:
+        """Return the statement that makes the settings of a transaction."""
         settings = {
             "statement_timeout": f"{timeouts.statement * 1000:.0f}",
             "lock_timeout": f"{timeouts.lock * 1000:.0f}",
@@ -175,8 +218,8 @@ class Database:
         }
         if read_only:
             settings["transaction_read_only"] = "on"
-        calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
-        cursor.execute(f"SELECT {calls}", [part for pair in settings.items() for part in pair])
+        calls = ", ".join("pg_catalog.set_config(%s, %s, true)" for _ in settings)
+        return Statement(f"SELECT {calls}", [part for pair in settings.items() for part in pair])
 
 
 def parameters(url: str) -> dict[str, Any]:
@@ -232,7 +275,7 @@ def translate(error: psycopg.Error, where: str) -> SyncError:
     state = error.sqlstate or ""
     if not state:
         return _connection_error(error, where)
-    said = error.diag.message_primary or type(error).__name__
+    said = PLAINLY.get(state) or error.diag.message_primary or type(error).__name__
     if state.startswith("28") or state in {"42501", "3D000"}:
         return DatabaseRefusedError(f"database {where} refuses the role: {said}")
     if state in MISMATCHES:

@@ -12,9 +12,10 @@ import time
 from typing import TYPE_CHECKING
 
 from vendorsync_job.errors import AlreadyRunningError, LeaseLostError
+from vendorsync_job.store.exchange import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from vendorsync_job.store.connection import Cursor
 
@@ -45,10 +46,17 @@ class Lease:
         self._lifetime = lifetime
         self._clock = clock
         self._renewed = 0.0
+        self._renews = False
 
     def take(self, cursor: Cursor) -> None:
         """Take the lease, or raise AlreadyRunningError."""
-        cursor.execute(
+        statement = self.taking()
+        cursor.execute(statement.query, statement.values)
+        self.taken(cursor.fetchall())
+
+    def taking(self) -> Statement:
+        """Return the statement of `take`, for `taken` to judge its rows."""
+        return Statement(
             "INSERT INTO vendorsync.leases AS held (vendor_id, stream, owner, until, epoch)"
             " VALUES (%(vendor)s, %(stream)s, %(owner)s,"
             " clock_timestamp() + make_interval(secs => %(lifetime)s), 1)"
@@ -58,10 +66,12 @@ class Lease:
             " RETURNING epoch",
             self._values,
         )
-        row = cursor.fetchone()
-        if row is None:
+
+    def taken(self, rows: Sequence[tuple[int]]) -> None:
+        """Raise AlreadyRunningError unless the lease came with an epoch."""
+        if not rows:
             raise AlreadyRunningError(HELD)
-        self.epoch = row[0]
+        self.epoch = rows[0][0]
         self._renewed = self._clock()
 
     def hold(self, cursor: Cursor) -> None:
@@ -69,23 +79,32 @@ class Lease:
 
         It is also renewed once a third of its life is over.
         """
-        renews = self.is_due
-        if renews:
-            cursor.execute(
+        statement = self.locking()
+        cursor.execute(statement.query, statement.values)
+        self.confirm(cursor.fetchall())
+
+    def locking(self) -> Statement:
+        """Return the statement of `hold`, for `confirm` to judge its rows."""
+        self._renews = self.is_due
+        if self._renews:
+            return Statement(
                 "UPDATE vendorsync.leases"
                 " SET until = clock_timestamp() + make_interval(secs => %(lifetime)s)"
-                " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND epoch = %(epoch)s",
+                " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND epoch = %(epoch)s"
+                " RETURNING epoch",
                 self._values,
             )
-        else:
-            cursor.execute(
-                "SELECT FROM vendorsync.leases WHERE vendor_id = %(vendor)s"
-                " AND stream = %(stream)s AND epoch = %(epoch)s FOR NO KEY UPDATE",
-                self._values,
-            )
-        if cursor.rowcount != 1:
+        return Statement(
+            "SELECT epoch FROM vendorsync.leases WHERE vendor_id = %(vendor)s"
+            " AND stream = %(stream)s AND epoch = %(epoch)s FOR NO KEY UPDATE",
+            self._values,
+        )
+
+    def confirm(self, rows: Sequence[object]) -> None:
+        """Raise LeaseLostError unless the lease was found under our epoch."""
+        if not rows:
             raise LeaseLostError("another run took the lease over while this one slept")
-        if renews:
+        if self._renews:
             self._renewed = self._clock()
 
     @property
@@ -95,7 +114,12 @@ class Lease:
 
     def free(self, cursor: Cursor) -> None:
         """Give the lease up if it is still ours."""
-        cursor.execute(
+        statement = self.freeing()
+        cursor.execute(statement.query, statement.values)
+
+    def freeing(self) -> Statement:
+        """Return the statement of `free`."""
+        return Statement(
             "UPDATE vendorsync.leases SET until = '-infinity', owner = ''"
             " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND epoch = %(epoch)s",
             self._values,

@@ -6,6 +6,7 @@ Safe to repeat: what is there already is left alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -14,41 +15,88 @@ import psycopg
 from psycopg import sql
 
 from vendorsync_job.errors import ConfigurationError, SchemaMismatchError
-from vendorsync_job.store.connection import Database, Timeouts, parameters
+from vendorsync_job.store.connection import Database, Timeouts, parameters, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from vendorsync_job.store.connection import Cursor
 
 LATEST = 2
 LOCK = 0x7665_6E64_6F72  # "vendor"
 APPLICATION = ("organizations", "vendors", "plants", "alerts")
+APPLICATION_PREFIX = "application_"
 
 POLICY = "vendorsync_organization"
 ORGANIZATION_COLUMNS = dict.fromkeys(APPLICATION, "org_id") | {"organizations": "id"}
 
-OURS = {
-    "schema_version": ("SELECT",),
-    "applications": ("SELECT",),
-    "bindings": ("SELECT", "INSERT", "UPDATE"),
-    "accounts": ("SELECT", "INSERT", "UPDATE"),
-    "blocks": ("SELECT", "INSERT"),
-    "leases": ("SELECT", "INSERT", "UPDATE"),
-    "runs": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "streams": ("SELECT", "INSERT", "UPDATE"),
-    "calls": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "slots": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "hashes": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "quarantine": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+Rights = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""Table -> right -> columns; no columns stands for the whole table."""
+
+WHOLE: tuple[str, ...] = ()
+READ = {"SELECT": WHOLE}
+KEEP = READ | {"INSERT": WHOLE, "UPDATE": WHOLE}
+CLEAN = KEEP | {"DELETE": WHOLE}
+OURS: Rights = {
+    "schema_version": READ,
+    "applications": READ,
+    "bindings": KEEP,
+    "accounts": KEEP,
+    "blocks": READ | {"INSERT": WHOLE},
+    "leases": KEEP,
+    "runs": CLEAN,
+    "streams": KEEP,
+    "calls": CLEAN,
+    "slots": KEEP,
+    "hashes": CLEAN,
+    "quarantine": READ | {"INSERT": WHOLE, "DELETE": WHOLE},
 }
-THEIRS = {
-    "organizations": ("SELECT",),
-    "vendors": ("SELECT", "INSERT", "UPDATE"),
-    "plants": ("SELECT", "INSERT", "UPDATE"),
-    "alerts": ("SELECT", "INSERT", "UPDATE"),
+TOKENS = ("access_token", "token_expires_at", "token_metadata")
+"""Columns of the old system, for `legacyTokens`."""
+THEIRS: Rights = {
+    "organizations": {"SELECT": ("id",)},
+    "vendors": {
+        "SELECT": ("id", "org_id", *TOKENS),
+        "INSERT": ("org_id", "name", "vendor_type"),
+        "UPDATE": ("last_synced_at", *TOKENS),
+    },
+    "plants": {
+        "SELECT": WHOLE,
+        "INSERT": WHOLE,
+        "UPDATE": (
+            "name",
+            "capacity_kw",
+            "latitude",
+            "longitude",
+            "address",
+            "time_zone",
+            "plant_type",
+            "status",
+            "commissioned_at",
+            "vanished_at",
+            "updated_at",
+        ),
+    },
+    "alerts": {
+        "SELECT": WHOLE,
+        "INSERT": WHOLE,
+        "UPDATE": (
+            "plant_id",
+            "code",
+            "title",
+            "description",
+            "severity",
+            "status",
+            "device_serial",
+            "started_at",
+            "resolved_at",
+            "updated_at",
+        ),
+    },
 }
-"""Least rights of the run role; organizations gets INSERT where the tables are ours."""
+"""Least rights of the run role on the application's tables, as far as they have the columns."""
+NEW_ORGANIZATION = ("id", "name")
+"""Columns of organizations that the role may insert where the tables are ours."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +118,25 @@ class RunRole:
         return cls(str(found["user"]), str(found["password"]))
 
 
-def migrate(database: Database, *, run_url: str | None = None, policies: bool = False) -> list[str]:
-    """Bring the database up to date and return one line for each thing done."""
+def migrate(
+    database: Database,
+    *,
+    run_url: str | None = None,
+    policies: bool = False,
+    version: int = LATEST,
+) -> list[str]:
+    """Bring the database up to `version` and return one line for each thing done.
+
+    Raises SchemaMismatchError for a database that a newer release migrated, and for one that has
+    some of the application's tables; ConfigurationError for a run_url without user or password.
+    """
     run_role = RunRole.of(run_url) if run_url else None
     keeps_password = run_url is not None and _logs_in(run_url)
     done: list[str] = []
     with database.transaction(timeouts=Timeouts(statement=600, lock=60, idle=60)) as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        done += _upgrade(cursor)
-        done += _create_application(cursor, database.schema)
+        done += _upgrade(cursor, version)
+        done += _create_application(cursor, database.schema, version)
         done += _secure(cursor, database.schema, existing=policies)
         if run_role:
             done += _set_up_role(cursor, run_role, keeps_password=keeps_password)
@@ -95,7 +153,7 @@ def _logs_in(url: str) -> bool:
     return True
 
 
-def _upgrade(cursor: Cursor) -> Iterator[str]:
+def _upgrade(cursor: Cursor, wanted: int) -> Iterator[str]:
     cursor.execute("SELECT to_regclass('vendorsync.schema_version') IS NOT NULL")
     if not _truth(cursor):
         cursor.execute("CREATE SCHEMA IF NOT EXISTS vendorsync")
@@ -110,21 +168,45 @@ def _upgrade(cursor: Cursor) -> Iterator[str]:
             f"schema vendorsync has version {version} and this release knows {LATEST};"
             " a newer release migrated it, use that one"
         )
-    for number, statements in _migrations():
-        if number > version:
+    for number in range(version + 1, wanted + 1):
+        for statements in _migrations("", number):
             cursor.execute(statements)
-            cursor.execute("INSERT INTO vendorsync.schema_version VALUES (%s)", [number])
-            yield f"migrated schema vendorsync to version {number}"
+        cursor.execute("INSERT INTO vendorsync.schema_version (version) VALUES (%s)", [number])
+        yield f"migrated schema vendorsync to version {number}"
+        yield from _upgrade_applications(cursor, number)
 
 
-def _migrations() -> Iterator[tuple[int, bytes]]:
-    folder = files(__package__).joinpath("migrations")
-    for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name[:4].isdigit():
-            yield int(file.name[:4]), file.read_bytes()
+def _upgrade_applications(cursor: Cursor, number: int) -> Iterator[str]:
+    """Change tables that an earlier version made; never those of an application."""
+    cursor.execute(
+        "SELECT schema_name FROM vendorsync.applications"
+        " WHERE to_regclass(format('%I.plants', schema_name)) IS NOT NULL ORDER BY schema_name"
+    )
+    schemas = [schema for (schema,) in cursor.fetchall()]
+    for statements in _migrations(APPLICATION_PREFIX, number):
+        for schema in schemas:
+            _run_in(cursor, schema, statements)
+            yield f"migrated the tables in schema {schema} to version {number}"
 
 
-def _create_application(cursor: Cursor, schema: str) -> Iterator[str]:
+def _run_in(cursor: Cursor, schema: str, statements: bytes) -> None:
+    """Run statements whose tables carry no schema, and leave the search path as it was."""
+    cursor.execute("SELECT current_setting('search_path')")
+    (before,) = cursor.fetchone() or ("",)
+    change = "SELECT set_config('search_path', %s, true)"
+    cursor.execute(change, [f"{quoted(schema)}, pg_temp"])
+    cursor.execute(statements)
+    cursor.execute(change, [before])
+
+
+def _migrations(prefix: str, number: int) -> Iterator[bytes]:
+    """Yield the files of one version: `0002_….sql`, or `application_0002_….sql`."""
+    for file in files(__package__).joinpath("migrations").iterdir():
+        if file.name.startswith(f"{prefix}{number:04}_"):
+            yield file.read_bytes()
+
+
+def _create_application(cursor: Cursor, schema: str, version: int) -> Iterator[str]:
     cursor.execute(
         "SELECT name FROM unnest(%s::text[]) AS w (name)"
         " WHERE to_regclass(format('%%I.%%I', %s::text, name)) IS NOT NULL",
@@ -140,16 +222,16 @@ def _create_application(cursor: Cursor, schema: str) -> Iterator[str]:
             f" {', '.join(missing)}; create the missing tables, or use a schema with none of them"
         )
     cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-    folder = files(__package__).joinpath("migrations")
-    cursor.execute(folder.joinpath("application.sql").read_bytes())
+    for number in range(1, version + 1):
+        for statements in _migrations(APPLICATION_PREFIX, number):
+            _run_in(cursor, schema, statements)
     cursor.execute("INSERT INTO vendorsync.applications (schema_name) VALUES (%s)", [schema])
     yield f"created tables {', '.join(APPLICATION)} in schema {schema}"
 
 
 def _secure(cursor: Cursor, schema: str, *, existing: bool) -> Iterator[str]:
     """Put the organization policy on tables that are ours, and on others where RLS is on."""
-    cursor.execute("SELECT FROM vendorsync.applications WHERE schema_name = %s", [schema])
-    ours = cursor.rowcount > 0
+    ours = _is_ours(cursor, schema)
     for table, column in ORGANIZATION_COLUMNS.items():
         cursor.execute(
             "SELECT relrowsecurity, EXISTS (SELECT FROM pg_policy"
@@ -188,19 +270,53 @@ def _set_up_role(cursor: Cursor, role: RunRole, *, keeps_password: bool) -> Iter
 
 
 def _grant(cursor: Cursor, schema: str, role: str) -> Iterator[str]:
-    cursor.execute("SELECT FROM vendorsync.applications WHERE schema_name = %s", [schema])
     theirs = dict(THEIRS)
-    if cursor.rowcount:
-        theirs["organizations"] = ("SELECT", "INSERT")
+    revoked: list[str] = []
+    if _is_ours(cursor, schema):
+        theirs["organizations"] = {**theirs["organizations"], "INSERT": NEW_ORGANIZATION}
+        revoked = [
+            *_revoke(cursor, "vendorsync", OURS, role),
+            *_revoke(cursor, schema, theirs, role),
+        ]
     granted = [
         *_grant_on_schema(cursor, "vendorsync", role),
         *_grant_on_schema(cursor, schema, role),
-        *_grant_on_tables(cursor, "vendorsync", OURS.items(), role),
-        *_grant_on_tables(cursor, schema, theirs.items(), role),
+        *_grant_on_tables(cursor, "vendorsync", OURS, role),
+        *_grant_on_tables(cursor, schema, theirs, role),
         *_grant_on_sequences(cursor, schema, role),
+        *_grant_temporary(cursor, role),
     ]
+    if revoked:
+        yield f"revoked from {role} {'; '.join(revoked)}"
     if granted:
         yield f"granted {role} {'; '.join(granted)}"
+
+
+def _is_ours(cursor: Cursor, schema: str) -> bool:
+    cursor.execute("SELECT FROM vendorsync.applications WHERE schema_name = %s", [schema])
+    return cursor.rowcount > 0
+
+
+def _revoke(cursor: Cursor, schema: str, tables: Rights, role: str) -> Iterator[str]:
+    """Take back what an earlier version gave for a whole table and columns are enough for.
+
+    Only on tables of ours: on an application's, its owner may have given the right.
+    """
+    cursor.execute(
+        "SELECT c.relname, a.privilege_type FROM pg_class AS c, aclexplode(c.relacl) AS a"
+        " WHERE c.relnamespace = to_regnamespace(quote_ident(%s)) AND c.relname = ANY (%s)"
+        " AND c.relowner <> a.grantee AND a.grantee = to_regrole(quote_ident(%s))"
+        " ORDER BY 1, 2",
+        [schema, list(tables), role],
+    )
+    for table, right in cursor.fetchall():
+        if tables[table].get(right) != WHOLE:
+            cursor.execute(
+                sql.SQL("REVOKE {} ON {} FROM {}").format(
+                    sql.SQL(right), sql.Identifier(schema, table), sql.Identifier(role)
+                )
+            )
+            yield f"{right} on {schema}.{table}"
 
 
 def _grant_on_schema(cursor: Cursor, schema: str, role: str) -> Iterator[str]:
@@ -214,24 +330,66 @@ def _grant_on_schema(cursor: Cursor, schema: str, role: str) -> Iterator[str]:
         yield f"USAGE on {schema}"
 
 
-def _grant_on_tables(
-    cursor: Cursor, schema: str, tables: Iterable[tuple[str, tuple[str, ...]]], role: str
-) -> Iterator[str]:
-    for table, rights in tables:
-        name = sql.Identifier(schema, table)
+def _grant_on_tables(cursor: Cursor, schema: str, tables: Rights, role: str) -> Iterator[str]:
+    for table, rights in tables.items():
+        for right, columns in rights.items():
+            if columns:
+                yield from _grant_on_columns(cursor, (schema, table), right, columns, role)
+            else:
+                yield from _grant_on_table(cursor, (schema, table), right, role)
+
+
+def _grant_on_table(cursor: Cursor, table: tuple[str, str], right: str, role: str) -> Iterator[str]:
+    cursor.execute(
+        "SELECT has_table_privilege(%s, format('%%I.%%I', %s::text, %s::text), %s)",
+        [role, *table, right],
+    )
+    if not _truth(cursor):
         cursor.execute(
-            "SELECT w FROM unnest(%s::text[]) AS w"
-            " WHERE NOT has_table_privilege(%s, format('%%I.%%I', %s::text, %s::text), w)",
-            [list(rights), role, schema, table],
-        )
-        lacking = [right for (right,) in cursor.fetchall()]
-        if lacking:
-            cursor.execute(
-                sql.SQL("GRANT {} ON {} TO {}").format(
-                    sql.SQL(", ").join(map(sql.SQL, lacking)), name, sql.Identifier(role)
-                )
+            sql.SQL("GRANT {} ON {} TO {}").format(
+                sql.SQL(right), sql.Identifier(*table), sql.Identifier(role)
             )
-            yield f"{', '.join(lacking)} on {schema}.{table}"
+        )
+        yield f"{right} on {'.'.join(table)}"
+
+
+def _grant_on_columns(
+    cursor: Cursor, table: tuple[str, str], right: str, columns: tuple[str, ...], role: str
+) -> Iterator[str]:
+    cursor.execute(
+        "SELECT attname FROM pg_attribute"
+        " WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass"
+        " AND attname = ANY (%s) AND NOT attisdropped"
+        " AND NOT has_column_privilege(%s, attrelid, attnum, %s) ORDER BY attnum",
+        [*table, list(columns), role, right],
+    )
+    lacking = [name for (name,) in cursor.fetchall()]
+    if lacking:
+        cursor.execute(
+            sql.SQL("GRANT {} ({}) ON {} TO {}").format(
+                sql.SQL(right),
+                sql.SQL(", ").join(map(sql.Identifier, lacking)),
+                sql.Identifier(*table),
+                sql.Identifier(role),
+            )
+        )
+        yield f"{right} on {'.'.join(table)} ({', '.join(lacking)})"
+
+
+def _grant_temporary(cursor: Cursor, role: str) -> Iterator[str]:
+    """Large batches go through a temporary table; usually everybody has the right."""
+    cursor.execute(
+        "SELECT current_database(), has_database_privilege(%s, current_database(), 'TEMPORARY')",
+        [role],
+    )
+    name, has = cursor.fetchone() or ("", True)
+    if not has:
+        cursor.execute(
+            sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(
+                sql.Identifier(name), sql.Identifier(role)
+            )
+        )
+        yield f"TEMPORARY on database {name}"
 
 
 def _grant_on_sequences(cursor: Cursor, schema: str, role: str) -> Iterator[str]:

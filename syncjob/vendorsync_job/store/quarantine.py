@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from vendorsync_job.store.exchange import Statement
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from vendorsync_job.models import Rejection
-    from vendorsync_job.store.connection import Cursor
 
 KEPT = 1000
 """Rows per vendor and stream; an adapter gone wrong rejects everything, and counts show that."""
@@ -44,33 +45,38 @@ class Quarantine:
         self._stored: set[bytes] = set()
         self._seen: set[bytes] = set()
 
-    def load(self, cursor: Cursor) -> None:
-        """Learn which records are there already."""
-        cursor.execute(
+    def loading(self) -> Statement:
+        """Return what reads which records are there already, for `loaded`."""
+        return Statement(
             "SELECT digest FROM vendorsync.quarantine"
             " WHERE vendor_id = %(vendor)s AND stream = %(stream)s",
             self._scope,
         )
-        self._stored = {bytes(digest) for (digest,) in cursor.fetchall()}
+
+    def loaded(self, rows: Sequence[tuple[bytes]]) -> None:
+        """Learn which records are there already."""
+        self._stored = {bytes(digest) for (digest,) in rows}
 
     def has_news(self, rejections: Sequence[Rejection]) -> bool:
         """Tell whether any of the records is not stored yet; all count as seen in this run."""
         return bool(self._news(rejections))
 
-    def add(self, cursor: Cursor, rejections: Sequence[Rejection]) -> None:
-        """Insert the records that are not stored yet."""
+    def adding(self, rejections: Sequence[Rejection]) -> list[Statement]:
+        """Return what inserts the records that are not stored yet, if there are any."""
         rows = self._news(rejections)
         if not rows:
-            return
+            return []
         values = [{"digest": digest.hex(), **row} for digest, row in rows.items()]
-        cursor.execute(
-            "INSERT INTO vendorsync.quarantine"
-            " (vendor_id, stream, digest, key, reason, record, run_id)"
-            " SELECT %(vendor)s, %(stream)s, decode(r.digest, 'hex'), r.key, r.reason, r.record,"
-            " %(run)s FROM jsonb_to_recordset(%(rows)s::jsonb)"
-            " AS r (digest text, key text, reason text, record jsonb) ON CONFLICT DO NOTHING",
-            self._scope | {"rows": orjson.dumps(values).decode()},
-        )
+        return [
+            Statement(
+                "INSERT INTO vendorsync.quarantine"
+                " (vendor_id, stream, digest, key, reason, record, run_id)"
+                " SELECT %(vendor)s, %(stream)s, decode(r.digest, 'hex'), r.key, r.reason,"
+                " r.record, %(run)s FROM jsonb_to_recordset(%(rows)s::jsonb)"
+                " AS r (digest text, key text, reason text, record jsonb) ON CONFLICT DO NOTHING",
+                self._scope | {"rows": orjson.dumps(values).decode()},
+            )
+        ]
 
     def _news(self, rejections: Sequence[Rejection]) -> dict[bytes, dict[str, Any]]:
         rows = {_digest(row): row for row in map(_row, rejections)}
@@ -83,15 +89,18 @@ class Quarantine:
             if digest in self._seen and digest not in self._stored
         }
 
-    def forget_others(self, cursor: Cursor) -> None:
-        """Delete rows that a complete listing did not bring again."""
+    def forgetting(self) -> list[Statement]:
+        """Return what deletes the rows that a complete listing did not bring again, if any."""
         gone = self._stored - self._seen
-        if gone:
-            cursor.execute(
+        if not gone:
+            return []
+        return [
+            Statement(
                 "DELETE FROM vendorsync.quarantine WHERE vendor_id = %(vendor)s"
                 " AND stream = %(stream)s AND digest = ANY (%(gone)s)",
-                self._scope | {"gone": list(gone)},
+                self._scope | {"gone": sorted(gone)},
             )
+        ]
 
 
 def _row(rejection: Rejection) -> dict[str, Any]:

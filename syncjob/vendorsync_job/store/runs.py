@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from vendorsync_job.store.exchange import Statement
+
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
     from vendorsync_api.run import RunReport
     from vendorsync_job.models import Counts
-    from vendorsync_job.store.connection import Cursor
 
 RETENTION_DAYS = 30
 
@@ -28,9 +29,9 @@ class RunRow:
     trigger: str
     started_at: datetime
 
-    def open(self, cursor: Cursor) -> None:
+    def opening(self) -> Statement:
         """Insert the row."""
-        cursor.execute(
+        return Statement(
             "INSERT INTO vendorsync.runs"
             " (id, vendor_id, organization_id, stream, job, trigger, started_at)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s)",
@@ -45,34 +46,38 @@ class RunRow:
             ],
         )
 
-    def count(self, cursor: Cursor, chunk: int, counts: Counts) -> None:
+    def counting(self, chunk: int, counts: Counts) -> Statement:
         """Set the counters, in the transaction that writes the chunk's rows."""
-        cursor.execute(
+        return Statement(
             "UPDATE vendorsync.runs SET chunk = %(chunk)s, created = %(created)s,"
-            " updated = %(updated)s, unchanged = %(unchanged)s, rejected = %(rejected)s"
+            " updated = %(updated)s, unchanged = %(unchanged)s, rejected = %(rejected)s,"
+            " duplicate = %(duplicate)s, vanished = %(vanished)s, repaired = %(repaired)s"
             " WHERE id = %(id)s",
             {**asdict(counts), "id": self.id, "chunk": chunk},
         )
 
-    def is_committed(self, cursor: Cursor, chunk: int) -> bool:
+    def committed(self, chunk: int) -> Statement:
         """Tell whether a chunk's transaction was committed although its answer got lost."""
-        cursor.execute("SELECT chunk >= %s FROM vendorsync.runs WHERE id = %s", [chunk, self.id])
-        row = cursor.fetchone()
-        return bool(row and row[0])
+        return Statement(
+            "SELECT coalesce((SELECT chunk >= %s FROM vendorsync.runs WHERE id = %s), false)",
+            [chunk, self.id],
+        )
 
-    def close(self, cursor: Cursor, report: RunReport) -> None:
+    def closing(self, report: RunReport) -> list[Statement]:
         """Write down how the run ended, and drop runs that are past their time."""
-        cursor.execute(
-            "UPDATE vendorsync.runs SET finished_at = clock_timestamp(), result = %(result)s,"
-            " reason = %(reason)s, message = %(message)s, complete = %(complete)s,"
-            " created = %(created)s, updated = %(updated)s, unchanged = %(unchanged)s,"
-            " rejected = %(rejected)s, duplicate = %(duplicate)s, vanished = %(vanished)s,"
-            " calls = %(calls)s WHERE id = %(id)s",
-            {**report.model_dump(mode="json"), "id": self.id},
-        )
-        cursor.execute(
-            "DELETE FROM vendorsync.runs WHERE id IN (SELECT id FROM vendorsync.runs"
-            " WHERE vendor_id = %s AND stream = %s"
-            " AND started_at < now() - make_interval(days => %s) ORDER BY started_at LIMIT 3)",
-            [self.vendor_id, self.stream, RETENTION_DAYS],
-        )
+        return [
+            Statement(
+                "UPDATE vendorsync.runs SET finished_at = clock_timestamp(), result = %(result)s,"
+                " reason = %(reason)s, message = %(message)s, complete = %(complete)s,"
+                " created = %(created)s, updated = %(updated)s, unchanged = %(unchanged)s,"
+                " rejected = %(rejected)s, duplicate = %(duplicate)s, vanished = %(vanished)s,"
+                " repaired = %(repaired)s, calls = %(calls)s WHERE id = %(id)s",
+                {**report.model_dump(mode="json"), "id": self.id},
+            ),
+            Statement(
+                "DELETE FROM vendorsync.runs WHERE id IN (SELECT id FROM vendorsync.runs"
+                " WHERE vendor_id = %s AND stream = %s"
+                " AND started_at < now() - make_interval(days => %s) ORDER BY started_at LIMIT 3)",
+                [self.vendor_id, self.stream, RETENTION_DAYS],
+            ),
+        ]

@@ -6,14 +6,15 @@ missing is named in one message. Optional columns are written where they exist.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vendorsync_job.errors import DatabaseRefusedError, SchemaMismatchError, SchemaOutdatedError
 from vendorsync_job.store.migrate import LATEST
+from vendorsync_job.store.tables import RecordTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from vendorsync_job.store.connection import Cursor
 
@@ -22,53 +23,125 @@ TEXTS = frozenset({"text", "character varying"})
 NUMBERS = frozenset({"numeric", "double precision", "real"})
 TIMES = frozenset({"timestamp with time zone", "timestamp without time zone"})
 
-REQUIRED: Mapping[str, Mapping[str, frozenset[str]]] = {
+STAMPS = ("created_at", "updated_at")
+VANISHED = "vanished_at"
+PLACES = {"USAGE": "schema ", "TEMPORARY": "database "}
+CASTS = {NUMBERS: "numeric", TIMES: "timestamptz", INTEGERS: "bigint"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a stream needs of the table that holds its records.
+
+    Columns are in the order in which they are written. The optional ones are owned where they
+    exist, the role may update them, and their type takes the value.
+    """
+
+    name: str
+    key: str
+    required: Mapping[str, frozenset[str]]
+    optional: Mapping[str, frozenset[str]]
+    others: Mapping[str, Mapping[str, frozenset[str]]]
+    """Columns of further tables, which are read only."""
+    kept: frozenset[str]
+    vanishes: bool = False
+
+    @property
+    def identity(self) -> Mapping[str, frozenset[str]]:
+        """Columns that say whose record a row is."""
+        return {"org_id": INTEGERS, "vendor_id": INTEGERS, self.key: TEXTS}
+
+    @property
+    def tables(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
+        """All that is required, by table."""
+        return {**COMMON, **self.others, self.name: {**self.identity, **self.required}}
+
+
+COMMON: Mapping[str, Mapping[str, frozenset[str]]] = {
     "organizations": {"id": INTEGERS},
     "vendors": {"id": INTEGERS, "org_id": INTEGERS, "last_synced_at": TIMES},
-    "plants": {
-        "org_id": INTEGERS,
-        "vendor_id": INTEGERS,
-        "vendor_plant_id": TEXTS,
-        "name": TEXTS,
-        "capacity_kw": NUMBERS,
+}
+PLANTS = Wanted(
+    name="plants",
+    key="vendor_plant_id",
+    required={"name": TEXTS, "capacity_kw": NUMBERS},
+    optional={
+        "latitude": NUMBERS,
+        "longitude": NUMBERS,
+        "address": TEXTS,
+        "time_zone": TEXTS,
+        "plant_type": TEXTS,
+        "status": TEXTS,
+        "commissioned_at": TIMES,
     },
-}
-OPTIONAL: Mapping[str, frozenset[str]] = {
-    "latitude": NUMBERS,
-    "longitude": NUMBERS,
-    "address": TEXTS,
-    "time_zone": TEXTS,
-    "plant_type": TEXTS,
-    "status": TEXTS,
-    "commissioned_at": TIMES,
-}
-"""Columns of plants that are owned where they exist with a type that takes the value."""
-STAMPS = ("created_at", "updated_at")
-PLANT_KEY = frozenset({"vendor_id", "vendor_plant_id"})
-RIGHTS: Mapping[str, tuple[str, ...]] = {
-    "organizations": ("SELECT",),
-    "vendors": ("SELECT", "UPDATE"),
-    "plants": ("SELECT", "INSERT", "UPDATE"),
-}
+    others={},
+    # A vendor that once leaves the capacity out has not taken the panels away.
+    kept=frozenset({"capacity_kw"}),
+    vanishes=True,
+)
+ALERTS = Wanted(
+    name="alerts",
+    key="vendor_alert_id",
+    required={"title": TEXTS, "status": TEXTS, "started_at": TIMES},
+    optional={
+        "plant_id": INTEGERS,
+        "code": TEXTS,
+        "description": TEXTS,
+        "severity": TEXTS,
+        "device_serial": TEXTS,
+        "resolved_at": TIMES,
+    },
+    others={
+        "plants": {
+            "id": INTEGERS,
+            "org_id": INTEGERS,
+            "vendor_id": INTEGERS,
+            "vendor_plant_id": TEXTS,
+        }
+    },
+    kept=frozenset(),
+)
+STREAMS: Mapping[str, Wanted] = {"plants": PLANTS, "alerts": ALERTS}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column as the catalogue describes it; `demands` is NOT NULL without a default."""
+    """One column as the catalogue describes it.
+
+    `demands` is NOT NULL without a default, `generated` is computed by the server, `updates` tells
+    whether the role may update it.
+    """
 
     type: str
     demands: bool
+    generated: bool
+    updates: bool
+
+    def takes(self, types: frozenset[str]) -> bool:
+        """Tell whether values of ours can be written."""
+        return self.type in types and not self.generated
 
 
-@dataclass(frozen=True)
-class PlantTable:
-    """The columns of plants that this job owns, in order, and which stamps it may set."""
+@dataclass
+class Findings:
+    """What is wrong with a database, by who can mend it."""
 
-    columns: tuple[str, ...]
-    stamps: tuple[str, ...] = STAMPS
-    row_security: bool = False
-    ignored: tuple[str, ...] = ()
-    """Optional columns whose type takes no value of ours."""
+    lacks: list[str] = field(default_factory=list)
+    """For whoever owns the tables."""
+    denied: list[str] = field(default_factory=list)
+    """For whoever grants rights."""
+
+    def refuse(self, schema: str) -> None:
+        """Raise one error that names everything, if there is anything."""
+        said = [f"schema {schema} lacks {'; '.join(self.lacks)}"] if self.lacks else []
+        if self.denied:
+            said.append(
+                f"the role lacks {'; '.join(self.denied)} in schema {schema}: grant it, or run"
+                " python -m vendorsync_job migrate --run-url-file with the owner's role"
+            )
+        if said:
+            kind = SchemaMismatchError if self.lacks else DatabaseRefusedError
+            raise kind("; and ".join(said))
 
 
 def check_version(cursor: Cursor) -> None:
@@ -90,96 +163,191 @@ def check_version(cursor: Cursor) -> None:
         )
 
 
-def check_application(cursor: Cursor, schema: str) -> PlantTable:
-    """Return how plants are written, or raise SchemaMismatchError naming all that is missing."""
-    tables = {table: _columns(cursor, schema, table) for table in REQUIRED}
-    faults = [fault for table, columns in tables.items() for fault in _faults(table, columns)]
-    plants = tables["plants"]
-    if plants and not _has_plant_key(cursor, schema):
-        faults.append("a unique key of plants on (vendor_id, vendor_plant_id)")
-    if faults:
-        raise SchemaMismatchError(f"schema {schema} lacks {'; '.join(faults)}")
-    demanding = _demanding(plants)
-    if demanding:
-        raise SchemaMismatchError(
-            f"plants.{demanding[0]} in schema {schema} is NOT NULL without a default and this job"
-            " has no value for it; give the column a default"
-        )
-    _check_rights(cursor, schema)
-    return _plant_table(cursor, schema, plants)
+def check_application(cursor: Cursor, schema: str, stream: str = "plants") -> RecordTable:
+    """Return how the records of a stream are written.
 
-
-def _faults(table: str, columns: Mapping[str, Column]) -> list[str]:
-    if not columns:
-        return [f"table {table}"]
-    wanted = REQUIRED[table]
-    missing = [f"column {table}.{name}" for name in wanted if name not in columns]
-    mistyped = [
-        f"{table}.{name} as {' or '.join(sorted(types))} (it is {columns[name].type})"
-        for name, types in wanted.items()
-        if name in columns and columns[name].type not in types
+    Raises SchemaMismatchError, or DatabaseRefusedError where only rights are missing, with one
+    sentence that names all tables, columns, types, keys and rights.
+    """
+    wanted = STREAMS[stream]
+    tables = _tables(cursor, schema, list(wanted.tables))
+    security = _row_security(cursor, schema, list(tables))
+    findings = Findings()
+    for table, columns in wanted.tables.items():
+        findings.lacks += _faults(table, tables.get(table, {}), columns)
+    target = tables.get(wanted.name, {})
+    if target:
+        findings.lacks += _faults_of_target(cursor, schema, wanted, target)
+    findings.denied += _denied(cursor, schema, wanted, tables)
+    findings.denied += [
+        f"a row-level security policy of {table} (add --policies)"
+        for table, lets_through in security.items()
+        if not lets_through
     ]
-    return missing + mistyped
+    findings.refuse(schema)
+    return _record_table(wanted, target, row_security=wanted.name in security)
 
 
-def _demanding(plants: Mapping[str, Column]) -> list[str]:
-    ours = {*REQUIRED["plants"], *OPTIONAL, *STAMPS}
-    return [name for name, column in plants.items() if column.demands and name not in ours]
+def _faults(
+    table: str, columns: Mapping[str, Column], wanted: Mapping[str, frozenset[str]]
+) -> Iterator[str]:
+    if not columns:
+        yield f"table {table}"
+        return
+    for name, types in wanted.items():
+        if name not in columns:
+            yield f"column {table}.{name}"
+        elif columns[name].type not in types:
+            kinds = " or ".join(sorted(types))
+            yield f"{table}.{name} as {kinds} (it is {columns[name].type})"
+        elif columns[name].generated:
+            yield f"{table}.{name} as a column that can be written (it is generated)"
 
 
-def _plant_table(cursor: Cursor, schema: str, plants: Mapping[str, Column]) -> PlantTable:
-    cursor.execute("SELECT row_security_active(format('%%I.plants', %s::text)::regclass)", [schema])
-    fitting = [name for name, types in OPTIONAL.items() if _type(plants, name) in types]
-    return PlantTable(
-        columns=("name", "capacity_kw", *fitting),
-        stamps=tuple(name for name in STAMPS if _type(plants, name) in TIMES),
-        row_security=bool(_value(cursor)),
-        ignored=tuple(name for name in OPTIONAL if name in plants and name not in fitting),
+def _faults_of_target(
+    cursor: Cursor, schema: str, wanted: Wanted, columns: Mapping[str, Column]
+) -> Iterator[str]:
+    if not _has_key(cursor, schema, wanted):
+        yield f"a unique key of {wanted.name} on (vendor_id, {wanted.key})"
+    ours = {*wanted.tables[wanted.name], *_fitting(wanted, columns), *_stamps(columns)}
+    for name, column in columns.items():
+        if column.demands and name not in ours:
+            yield (
+                f"a default of {wanted.name}.{name} (it is NOT NULL and this job has no value"
+                " for it)"
+            )
+
+
+def _fitting(wanted: Wanted, columns: Mapping[str, Column]) -> list[str]:
+    return [
+        name
+        for name, types in wanted.optional.items()
+        if name in columns and columns[name].takes(types) and columns[name].updates
+    ]
+
+
+def _stamps(columns: Mapping[str, Column]) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name in STAMPS
+        # created_at is only inserted.
+        if name in columns
+        and columns[name].takes(TIMES)
+        and (columns[name].updates or name == "created_at")
     )
 
 
-def _type(columns: Mapping[str, Column], name: str) -> str:
-    return columns[name].type if name in columns else ""
+def _record_table(
+    wanted: Wanted, columns: Mapping[str, Column], *, row_security: bool
+) -> RecordTable:
+    fitting = _fitting(wanted, columns)
+    owned = (*wanted.required, *fitting)
+    types = {**wanted.required, **wanted.optional}
+    vanished = columns.get(VANISHED)
+    return RecordTable(
+        name=wanted.name,
+        key=wanted.key,
+        columns=owned,
+        types={name: CASTS[types[name]] for name in owned if types[name] in CASTS},
+        kept=wanted.kept & frozenset(owned),
+        stamps=_stamps(columns),
+        row_security=row_security,
+        ignored=tuple(n for n in wanted.optional if n in columns and n not in fitting),
+        marks_vanished=(
+            wanted.vanishes and vanished is not None and vanished.takes(TIMES) and vanished.updates
+        ),
+    )
 
 
-def _columns(cursor: Cursor, schema: str, table: str) -> dict[str, Column]:
+def _tables(cursor: Cursor, schema: str, names: list[str]) -> dict[str, dict[str, Column]]:
+    """Return the columns of those of the tables that are there."""
     cursor.execute(
-        "SELECT a.attname, regexp_replace(format_type(a.atttypid, NULL), '\\(.*\\)', ''),"
-        " a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''"
-        " FROM pg_attribute a"
-        " WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
-        " AND a.attnum > 0 AND NOT a.attisdropped",
-        [schema, table],
+        "SELECT w.name, a.attname,"
+        # A domain counts as what it is made of; its checks are the database's business.
+        " regexp_replace(format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),"
+        " '\\(.*\\)', ''),"
+        " a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',"
+        " a.attgenerated <> '' OR a.attidentity = 'a',"
+        " has_column_privilege(a.attrelid, a.attnum, 'UPDATE')"
+        " FROM unnest(%s::text[]) AS w (name) JOIN pg_attribute AS a"
+        " ON a.attrelid = to_regclass(format('%%I.%%I', %s::text, w.name))"
+        " JOIN pg_type AS t ON t.oid = a.atttypid"
+        " WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum",
+        [names, schema],
     )
-    return {name: Column(kind, demands) for name, kind, demands in cursor.fetchall()}
+    tables: dict[str, dict[str, Column]] = {}
+    for table, name, *column in cursor.fetchall():
+        tables.setdefault(table, {})[name] = Column(*column)
+    return tables
 
 
-def _has_plant_key(cursor: Cursor, schema: str) -> bool:
+def _has_key(cursor: Cursor, schema: str, wanted: Wanted) -> bool:
     cursor.execute(
         "SELECT array(SELECT a.attname::text FROM pg_attribute a"
         " WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))"
-        " FROM pg_index i WHERE i.indrelid = to_regclass(format('%%I.plants', %s::text))"
+        " FROM pg_index i WHERE i.indrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
         # ON CONFLICT takes no deferrable key.
         " AND i.indisunique AND i.indimmediate AND i.indisvalid"
         " AND i.indpred IS NULL AND i.indexprs IS NULL",
-        [schema],
+        [schema, wanted.name],
     )
-    return any(frozenset(columns) == PLANT_KEY for (columns,) in cursor.fetchall())
+    key = {"vendor_id", wanted.key}
+    return any(set(columns) == key for (columns,) in cursor.fetchall())
 
 
-def _check_rights(cursor: Cursor, schema: str) -> None:
-    wanted = [(table, right) for table, rights in RIGHTS.items() for right in rights]
+def _denied(
+    cursor: Cursor, schema: str, wanted: Wanted, tables: Mapping[str, Mapping[str, Column]]
+) -> Iterator[str]:
+    """Name the rights that the role lacks, as far as the columns are there."""
+    asked = [
+        (right, table, name)
+        for right, table, names in _rights(wanted)
+        for name in names
+        if name in tables.get(table, {})
+    ]
     cursor.execute(
-        "SELECT t || ' on ' || n FROM unnest(%s::text[], %s::text[]) AS w (n, t)"
-        " WHERE NOT has_table_privilege(format('%%I.%%I', %s::text, n), t)",
-        [[table for table, _ in wanted], [right for _, right in wanted], schema],
+        "SELECT 'USAGE', %(schema)s::text, ''"
+        " WHERE NOT has_schema_privilege(to_regnamespace(quote_ident(%(schema)s)), 'USAGE')"
+        " UNION ALL SELECT r, t, c FROM unnest(%(rights)s::text[], %(tables)s::text[],"
+        " %(columns)s::text[]) AS w (r, t, c)"
+        " WHERE NOT has_column_privilege(format('%%I.%%I', %(schema)s::text, t), c, r)"
+        " UNION ALL SELECT 'TEMPORARY', current_database(), ''"
+        " WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')",
+        {
+            "schema": schema,
+            "rights": [right for right, _, _ in asked],
+            "tables": [table for _, table, _ in asked],
+            "columns": [name for _, _, name in asked],
+        },
     )
-    lacking = [right for (right,) in cursor.fetchall()]
-    if lacking:
-        raise DatabaseRefusedError(
-            f"the role lacks {', '.join(lacking)} in schema {schema}; grant it, or run"
-            " python -m vendorsync_job migrate --run-url-file with the owner's role"
-        )
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for right, place, name in cursor.fetchall():
+        lacking.setdefault((right, place), []).append(name)
+    for (right, place), names in lacking.items():
+        columns = f" ({', '.join(names)})" if any(names) else ""
+        yield f"{right} on {PLACES.get(right, '')}{place}{columns}"
+
+
+def _rights(wanted: Wanted) -> Iterator[tuple[str, str, Sequence[str]]]:
+    for table, columns in wanted.tables.items():
+        yield "SELECT", table, [name for name in columns if name != "last_synced_at"]
+    yield "UPDATE", "vendors", ["last_synced_at"]
+    yield "INSERT", wanted.name, [*wanted.identity, *wanted.required]
+    yield "UPDATE", wanted.name, list(wanted.required)
+
+
+def _row_security(cursor: Cursor, schema: str, tables: Sequence[str]) -> dict[str, bool]:
+    """Return the tables whose row-level security binds the role, and if a policy lets it in."""
+    cursor.execute(
+        "SELECT c.relname, EXISTS (SELECT FROM pg_policy AS p, unnest(p.polroles) AS r (role)"
+        " WHERE p.polrelid = c.oid AND p.polpermissive"
+        " AND CASE r.role WHEN 0 THEN true ELSE pg_has_role(r.role, 'USAGE') END)"
+        " FROM pg_class AS c WHERE row_security_active(c.oid)"
+        " AND c.oid = ANY (SELECT to_regclass(format('%%I.%%I', %s::text, name))"
+        " FROM unnest(%s::text[]) AS w (name)) ORDER BY c.relname",
+        [schema, list(tables)],
+    )
+    return dict(cursor.fetchall())
 
 
 def _value(cursor: Cursor) -> object:

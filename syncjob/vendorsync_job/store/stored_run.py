@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
-
-from psycopg import sql
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vendorsync_job.errors import AlreadyRunningError
+from vendorsync_job.store.chunks import Chunks
 from vendorsync_job.store.connection import LockTimeoutError, Timeouts
+from vendorsync_job.store.hashes import MOST
 from vendorsync_job.store.lease import HELD, Lease
-from vendorsync_job.store.plants import PlantStore
 from vendorsync_job.store.quarantine import Quarantine
+from vendorsync_job.store.records import RecordStore
+from vendorsync_job.store.streams import StreamRow
+from vendorsync_job.store.vanish import Guard, Retired, Vanishing
+from vendorsync_job.store.vendor_row import VendorRow
 from vendorsync_job.store.writers import Writers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vendorsync_api.run import RunReport
-    from vendorsync_job.store.connection import Cursor, Database
-    from vendorsync_job.store.plants import Place
+    from vendorsync_job.store.connection import Database
+    from vendorsync_job.store.exchange import Statement
+    from vendorsync_job.store.place import Place
+    from vendorsync_job.store.rows import RowMaker
     from vendorsync_job.store.runs import RunRow
-    from vendorsync_job.store.schema import PlantTable
+    from vendorsync_job.store.tables import RecordTable
+
+Record = TypeVar("Record")
 
 
-class StoredRun:
-    """Takes the lease, hands out the store of plants, and closes both in one transaction.
+class StoredRun(Generic[Record]):
+    """Takes the lease, hands out the store of records, and closes both in one transaction.
 
     `owner` names the holder of the lease: a Job's name, since its pods come one after the other.
     """
@@ -33,54 +40,113 @@ class StoredRun:
     def __init__(
         self,
         database: Database,
-        table: PlantTable,
+        table: RecordTable,
         place: Place,
         row: RunRow,
         *,
         owner: str,
         writers: int,
+        to_rows: RowMaker[Record],
+        vanish_after: int = 3,
+        vanish_guard_percent: int = 20,
+        full_compare_hours: float = 24,
+        known_limit: int = MOST,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._database = database
         self._place = place
         self._row = row
+        self._vendor = VendorRow(place)
+        self._full_compare_hours = full_compare_hours
         self._quarantine = Quarantine(row.vendor_id, row.stream, row.id)
+        self._stream = StreamRow(row.vendor_id, row.stream)
         self.lease = Lease(row.vendor_id, row.stream, owner=owner)
-        self.plants = PlantStore(
+        chunks = Chunks(
             database,
-            table,
-            place,
             lease=self.lease,
-            quarantine=self._quarantine,
+            vendor=self._vendor,
             run=row,
             writers=Writers(writers, sleep=sleep),
             sleep=sleep,
+        )
+        self.records = RecordStore(
+            database,
+            table,
+            place,
+            to_rows,
+            chunks=chunks,
+            quarantine=self._quarantine,
+            stream=self._stream,
+            known_limit=known_limit,
+        )
+        self._vanishing = Vanishing(
+            database, table, place, chunks, Guard(vanish_after, vanish_guard_percent)
         )
 
     def begin(self) -> None:
         """Take the lease, or raise AlreadyRunningError, and open the run's row."""
         try:
-            with self._database.transaction(timeouts=Timeouts(lock=2)) as cursor:
-                self.lease.take(cursor)
-                self._row.open(cursor)
-                self._quarantine.load(cursor)
+            with self._database.exchange(timeouts=Timeouts(lock=2)) as exchange:
+                taken, _, quarantined, stream = exchange.run(
+                    self.lease.taking(),
+                    self._row.opening(),
+                    self._quarantine.loading(),
+                    self._stream.loading(self._full_compare_hours),
+                )
+                self.lease.taken(taken)
+                exchange.commit()
         except LockTimeoutError:
             # Its holder locks the lease while it writes a chunk.
             raise AlreadyRunningError(HELD) from None
+        self._quarantine.loaded(quarantined)
+        self.records.full = self._stream.loaded(stream)
+
+    @property
+    def cursor(self) -> str | None:
+        """Where this run goes on; None from the start."""
+        return self._stream.cursor
+
+    def set_cursor(self, text: str | None) -> None:
+        """Say where the next run goes on, once all that was taken so far is committed."""
+        self._stream.cursor = text
+
+    def retire(self, has: Callable[[str], bool], *, complete: bool = True) -> Retired:
+        """Hold the stored records against a listing, and mark those that are gone for good.
+
+        A record counts as vanished after so many complete listings in a row without it; it is
+        marked in vendorsync.hashes and, if the table has the column, in its row. Records that are
+        back are cleared, and for a listing that is not complete that is all.
+        """
+        return self._vanishing.retire(has, complete=complete)
+
+    def end_absent(self, has: Callable[[str], bool]) -> int:
+        """Resolve the open alerts that a complete list of active ones lacks; return how many."""
+        return self._vanishing.end_absent(has)
 
     def finish(self, report: RunReport) -> None:
         """Close the run's row and free the lease; a complete listing leaves its time behind."""
-        self._database.retrying(lambda cursor: self._close(cursor, report))
+        self._database.repeated(lambda: self._close(report))
 
-    def _close(self, cursor: Cursor, report: RunReport) -> None:
-        if report.complete:
-            self.lease.hold(cursor)
-            self._quarantine.forget_others(cursor)
-            cursor.execute(
-                sql.SQL("UPDATE {} SET last_synced_at = now() WHERE id = %s").format(
-                    sql.Identifier(self._place.schema, "vendors")
-                ),
-                [self._row.vendor_id],
+    def _close(self, report: RunReport) -> None:
+        with self._database.exchange() as exchange:
+            if report.complete:
+                # The old system's column is about plants; alerts keep out of it.
+                is_plants = self._row.stream == "plants"
+                held, vendor = exchange.run(
+                    self.lease.locking(),
+                    self._vendor.synced() if is_plants else self._vendor.holding(),
+                )
+                self.lease.confirm(held)
+                self._vendor.confirm(vendor)
+            exchange.commit(
+                *(self._completed() if report.complete else ()),
+                *self._row.closing(report),
+                self.lease.freeing(),
             )
-        self._row.close(cursor, report)
-        self.lease.free(cursor)
+
+    def _completed(self) -> list[Statement]:
+        return [
+            *self._quarantine.forgetting(),
+            *([self._stream.compared()] if self.records.full else []),
+            *self._stream.moving(),
+        ]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vendorsync_job.errors import DatabaseUnavailableError
+from vendorsync_job.store.exchange import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from vendorsync_job.store.connection import Cursor, Database
+    from vendorsync_job.store.connection import Database
+    from vendorsync_job.store.exchange import Exchange
 
 Result = TypeVar("Result")
 
@@ -44,13 +46,23 @@ class Writers:
         self._sleep = sleep
         self._jitter = jitter
 
-    def run(self, database: Database, work: Callable[[Cursor], Result]) -> Result:
-        """Run `work` in a transaction that counts as one writer, waiting for a free place."""
+    def run(
+        self,
+        database: Database,
+        work: Callable[[Exchange, list[list[Any]]], Result],
+        opening: Callable[[], Sequence[Statement]] = tuple,
+    ) -> Result:
+        """Run `work` in a transaction that counts as one writer, waiting for a free place.
+
+        The opening statements travel with the question for a place; `work` gets their rows. It is
+        `work` that commits.
+        """
         end = self._clock() + PATIENCE
         while True:
-            with database.transaction() as cursor:
-                if self._enters(cursor):
-                    return work(cursor)
+            with database.exchange() as exchange:
+                entered, *answers = exchange.run(self._entering(), *opening())
+                if entered:
+                    return work(exchange, answers)
             if self._clock() > end:
                 raise WritersBusyError(
                     f"database {database.where} has all {self._limit} writers busy"
@@ -58,11 +70,10 @@ class Writers:
             # Outside the transaction, so that a waiting run holds nothing.
             self._sleep(0.02 + 0.2 * self._jitter())
 
-    def _enters(self, cursor: Cursor) -> bool:
+    def _entering(self) -> Statement:
         places = sorted(range(1, self._limit + 1), key=lambda _: self._jitter())
-        cursor.execute(
+        return Statement(
             "SELECT place FROM (SELECT unnest(%s::int[]) AS place) AS places"
             " WHERE pg_try_advisory_xact_lock(%s, place) LIMIT 1",
             [places, LOCKS],
         )
-        return cursor.fetchone() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from itertools import count
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from vendorsync_api.vendors import SOLARMAN
 from vendorsync_job import normalise
 from vendorsync_job.errors import VendorContractError
-from vendorsync_job.models import Grant, Page, Plant
+from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.pages import read_page
 from vendorsync_job.vendors.refusals import Refusals
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from vendorsync_api.policy import Options, VendorPolicy
-    from vendorsync_job.models import Token
+    from vendorsync_job.models import AlertQuery, Token
     from vendorsync_job.ports import Session, VendorClient
 
 TOKEN_PATH: Final = "/account/v1.0/token"  # noqa: S105 - a path
 LIST_PATH: Final = "/station/v1.0/list"
+ALERT_PATH: Final = "/station/v1.0/alertV2"
+WINDOW: Final = timedelta(days=29)
+"""From the first day to the last: 30 days with both of them, and more is refused (2101012)."""
 IDENTITIES: Final = ("email", "username", "mobile")
 REFUSALS: Final = Refusals(
     title=SOLARMAN.title,
@@ -41,6 +45,12 @@ REFUSALS: Final = Refusals(
     },
 )
 STATUS: Final = {"NORMAL": "online", "PARTIAL_OFFLINE": "partial", "ALL_OFFLINE": "offline"}
+NO_STATION: Final = "2101031"
+SEVERITY: Final = {0: "LOW", 1: "MEDIUM", 2: "HIGH"}
+ABOUT_SAFETY: Final = frozenset({2, 3})
+"""Values of `influence` that include safety; most answers of this path lack the field."""
+RECOVERED: Final = 0
+ONGOING: Final = 1
 
 
 class SolarmanAdapter:
@@ -88,16 +98,42 @@ class SolarmanAdapter:
             if page.is_last:
                 return
 
+    def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:
+        """Yield the pages of one plant's alerts that began within 30 days before `query.until`.
+
+        A plant that left the account since it was listed has none.
+        """
+        body = {"stationId": _station(query.plant), **_window(query)}
+        for number in count(1):
+            page = _alert_page(session.call(partial(self._alerts, body, number)), query)
+            yield page
+            if page.is_last:
+                return
+
     def _list(self, number: int, token: Token) -> dict[str, Any]:
-        answer = self._client.post(
-            LIST_PATH,
-            json={"page": number, "size": self.policy.page_size},
+        answer = self._ask(LIST_PATH, {}, number, token, Purpose.LISTING)
+        _check(answer, LIST_PATH)
+        return answer
+
+    def _alerts(self, body: Mapping[str, Any], number: int, token: Token) -> dict[str, Any]:
+        answer = self._ask(ALERT_PATH, body, number, token, Purpose.DETAIL)
+        if str(answer.get("code")).strip() == NO_STATION:
+            return {"total": 0, "stationAlertItems": []}
+        _check(answer, ALERT_PATH)
+        return answer
+
+    def _ask(
+        self, path: str, body: Mapping[str, Any], number: int, token: Token, purpose: Purpose
+    ) -> dict[str, Any]:
+        """Ask for a page; pages are counted from one."""
+        return self._client.post(
+            path,
+            json={**body, "page": number, "size": self.policy.page_size},
             params={"language": "en"},
             # The manual insists on the lower-case word and one blank.
             headers={"Authorization": f"bearer {token.value}"},
+            purpose=purpose,
         )
-        _check(answer, LIST_PATH)
-        return answer
 
 
 def _check(answer: Mapping[str, Any], path: str, *, login: bool = False) -> None:
@@ -133,3 +169,54 @@ def _plant(row: normalise.Row) -> Plant:
         status=STATUS.get(str(row.get("networkStatus"))),
         commissioned_at=normalise.unix_time(row.get("startOperatingTime"), "startOperatingTime"),
     )
+
+
+def _station(plant: str | None) -> int | str | None:
+    """Return the id as the vendor documents it: a number, where it is one."""
+    return int(plant) if plant and plant.isascii() and plant.isdecimal() else plant
+
+
+def _window(query: AlertQuery) -> dict[str, str]:
+    """Return the days to ask for, on the plant's clock."""
+    zone = normalise.plant_zone(query.zones.get(query.plant or ""), query.default_zone)
+    last = query.until.astimezone(zone).date()
+    first = max(query.since.astimezone(zone).date(), last - WINDOW)
+    return {"startTime": first.isoformat(), "endTime": last.isoformat()}
+
+
+def _alert_page(answer: Mapping[str, Any], query: AlertQuery) -> Page[Alert]:
+    sender = f"{SOLARMAN.title} answered {ALERT_PATH}"
+    read = partial(_alert, normalise.identifier(query.plant, "plant"))
+    return read_page(answer, read, rows="stationAlertItems", total="total", key="id", sender=sender)
+
+
+def _alert(plant: str, row: normalise.Row) -> Alert:
+    started = normalise.unix_time(row.get("alertStartTime"), "alertStartTime")
+    ended = normalise.unix_time(row.get("alertEndTime"), "alertEndTime")
+    code = normalise.text(row.get("code"), "code", 64)
+    is_active = _is_active(row.get("status"), has_end=ended is not None)
+    return Alert(
+        vendor_alert_id=normalise.identifier(row.get("id")),
+        vendor_plant_id=plant,
+        title=normalise.name(row.get("alertName") or code, "alertName"),
+        started_at=normalise.moment(started, "alertStartTime"),
+        status="active" if is_active else "resolved",
+        severity=_severity(row),
+        code=code,
+        device_serial=normalise.text(row.get("deviceSn"), "deviceSn", 64),
+        resolved_at=None if is_active else ended,
+    )
+
+
+def _is_active(status: object, *, has_end: bool) -> bool:
+    """Tell whether an alert lasts; its end decides where the status is none of the two."""
+    known = normalise.whole(status)
+    return known == ONGOING if known in (ONGOING, RECOVERED) else not has_end
+
+
+def _severity(row: Mapping[str, Any]) -> str | None:
+    level = normalise.whole(row.get("level"))
+    severity = None if level is None else SEVERITY.get(level)
+    if severity == "HIGH" and normalise.whole(row.get("influence")) in ABOUT_SAFETY:
+        return "CRITICAL"
+    return severity

@@ -1,0 +1,60 @@
+"""`python -m bench.job`: runs of the product's write path in a process of their own.
+
+Reads one JSON object a line, {"file": path of rows as JSON lines} or {"count": plants made page by
+page, "version": number}, and answers each with {"seconds": from rows to the last commit, "whole":
+the same with lease and closing, "peak": bytes of memory so far, "created", "updated"}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+# What the real job has loaded by then, too.
+import vendorsync_job.http
+import vendorsync_job.stream
+from bench.fleet import Fleet, ListedRows, pages
+from bench.loaders import DATABASE
+from bench.ours import writer
+
+if TYPE_CHECKING:
+    from bench.ours import Writer
+
+LOADED = (vendorsync_job.http, vendorsync_job.stream)
+
+
+def ordered(order: dict[str, Any]) -> Fleet | ListedRows:
+    """Return the rows that are asked for; those of a file are in memory then."""
+    if "file" not in order:
+        return Fleet(order["count"], order["version"])
+    with Path(order["file"]).open("rb") as lines:
+        return ListedRows([orjson.loads(line) for line in lines])
+
+
+def answer(job: Writer, order: dict[str, Any]) -> dict[str, Any]:
+    """Make one run."""
+    taken = job.run(pages(ordered(order)))
+    return {
+        "seconds": taken.writing,
+        "whole": taken.whole,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "created": taken.counts.created,
+        "updated": taken.counts.updated,
+    }
+
+
+def main() -> None:
+    """Answer every line of standard input."""
+    with writer(os.environ[DATABASE]) as job:
+        for line in sys.stdin:
+            print(json.dumps(answer(job, json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

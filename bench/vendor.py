@@ -1,0 +1,161 @@
+"""The job as a process against a simulated Solarman: how soon it asks, how little it adds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.database import ORGANIZATION, VENDOR, create
+from bench.fleet import OneToken
+from bench.measure import Figure, alternate, demand, shown
+from bench.report import Goal, Line
+from dev.simulators import Accounts, simulators
+from dev.trial.folder import trial_folder
+from vendorsync_api.vendors import SOLARMAN
+from vendorsync_job.http import HttpVendorClient
+from vendorsync_job.vendors.solarman import LIST_PATH, SolarmanAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.database import Bench
+    from dev.database import PostgresServer
+    from dev.simulators.running import Simulators
+    from dev.trial.folder import TrialFolder
+
+ACCOUNT: Final = "sim-north"
+STARTS: Final = 15
+IMPORTS: Final = "import httpx, psycopg, pydantic, time; print(time.time())"
+LISTINGS: Final = 3
+PLANTS: Final = 10_000
+PAGE_SECONDS: Final = 0.1
+
+
+def start(server: PostgresServer) -> Iterator[Line]:
+    """Measure from the start of the process to the vendor's first request."""
+    with _Scene.open(server, "start", plants=250) as scene:
+        scene.job()
+
+        def our_side(_: int) -> float:
+            scene.vendors.clear_calls()
+            began = time.time()
+            scene.job()
+            first = scene.vendors.calls()[0]
+            return datetime.fromisoformat(first.started_at).timestamp() - began
+
+        ours, baseline = alternate(STARTS, our_side, _imports)
+    yield Line(
+        "job start to first vendor request",
+        _middle(ours),
+        f"importing httpx, psycopg and pydantic: {_middle(baseline)}",
+        ours.median / baseline.median,
+        Goal(1.5, at_least=False),
+    )
+
+
+def pages(server: PostgresServer) -> Iterator[Line]:
+    """Measure a first run on slow pages against the pages themselves."""
+    with _Scene.open(server, "pages", plants=PLANTS) as scene:
+        scene.vendors.truth("solarman", ACCOUNT)
+        scene.vendors.fault("latency", path=LIST_PATH, seconds=PAGE_SECONDS)
+
+        def our_side(_: int) -> float:
+            scene.bench.empty()
+            report = scene.job()
+            demand((report["result"], report["created"]), ("Succeeded", PLANTS))
+            return float(report["durationSeconds"])
+
+        ours, baseline = alternate(LISTINGS, our_side, lambda _: scene.sum_of_pages())
+    yield Line(
+        f"{PLANTS:,} new plants, {PAGE_SECONDS * 1000:.0f} ms a page of {SOLARMAN.page_size}",
+        str(ours),
+        f"the adapter's own pages: {baseline}",
+        ours.best / baseline.best,
+        Goal(1.15, at_least=False),
+    )
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Vendors, database and the files of a run."""
+
+    vendors: Simulators
+    bench: Bench
+    folder: TrialFolder
+
+    @classmethod
+    @contextmanager
+    def open(cls, server: PostgresServer, name: str, *, plants: int) -> Iterator[_Scene]:
+        """Open a scene whose account has so many plants."""
+        known = Accounts.from_file()
+        resized = tuple(
+            replace(account, plants=plants) if account.name == ACCOUNT else account
+            for account in known.solarman
+        )
+        bench = create(server, name)
+        with (
+            tempfile.TemporaryDirectory(prefix="vendorsync-bench-") as scratch,
+            simulators(replace(known, solarman=resized)) as vendors,
+        ):
+            folder = trial_folder(
+                Path(scratch),
+                origin=vendors.solarman_url,
+                ca=vendors.ca_file.read_text(encoding="utf-8"),
+                url=bench.url,
+            )
+            spec = json.loads(folder.spec.read_text(encoding="utf-8"))
+            demand(spec["organization"]["id"], ORGANIZATION)
+            spec["vendor"]["id"] = VENDOR
+            folder.spec.write_text(json.dumps(spec), encoding="utf-8")
+            yield cls(vendors, bench, folder)
+
+    def job(self) -> dict[str, Any]:
+        """Run the job's process and return its report."""
+        path = self.folder.path / "report.json"
+        command = [sys.executable, "-m", "vendorsync_job", "run", *self.folder.arguments]
+        subprocess.run([*command, "--report", str(path)], check=True, stdout=subprocess.DEVNULL)
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    def sum_of_pages(self) -> float:
+        """Read the listing with the real adapter and client alone; return the sum of its pages."""
+        credentials = {
+            path.name: path.read_text(encoding="utf-8")
+            for path in (self.folder.path / "credentials").iterdir()
+        }
+        seconds, records = 0.0, 0
+        with HttpVendorClient(
+            self.vendors.solarman_url,
+            adapter_title=SOLARMAN.title,
+            allow_private=True,
+            ca_file=self.vendors.ca_file,
+        ) as client:
+            adapter = SolarmanAdapter(client, credentials, SOLARMAN.check_options({}))
+            listed = adapter.plants(OneToken(adapter.authenticate().token))
+            while records < PLANTS:
+                began = time.perf_counter()
+                page = next(listed)
+                seconds += time.perf_counter() - began
+                records += len(page.records)
+        return seconds
+
+
+def _imports(_: int) -> float:
+    began = time.time()
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS], check=True, capture_output=True, text=True
+    )
+    return float(done.stdout) - began
+
+
+def _middle(figure: Figure) -> str:
+    seconds = figure.seconds
+    return f"median {shown(figure.median)} ({shown(min(seconds))} to {shown(max(seconds))})"

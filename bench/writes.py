@@ -1,0 +1,112 @@
+"""10,000 plants from normalised records to commit, and what a run without a change costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+from bench import upserts
+from bench.database import behind, create
+from bench.delay import far_away
+from bench.fleet import Fleet, pages
+from bench.measure import Figure, alternate, demand, timed
+from bench.ours import writer
+from bench.report import Goal, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.database import Bench
+    from dev.database import PostgresServer
+    from vendorsync_job.models import Page, Plant
+
+COUNT: Final = 10_000
+ROUNDS: Final = 5
+ROUND_TRIP: Final = 20.0
+"""Milliseconds."""
+BASELINE: Final = "upserts of 100"
+
+
+def listing(version: int) -> tuple[Page[Plant], ...]:
+    """Return the normalised pages of a listing."""
+    return tuple(pages(Fleet(COUNT, version)))
+
+
+def changed_and_new(server: PostgresServer) -> Iterator[Line]:
+    """Measure the changed and the new plants, next door and far away."""
+    ours, theirs = create(server, "writes"), create(server, "upserts")
+    with far_away(server.port, ROUND_TRIP) as port:
+        for where, through, goals in (
+            ("local", server.port, (Goal(20), Goal(3))),
+            (f"{ROUND_TRIP:g} ms away", port, (Goal(15), None)),
+        ):
+            for what, new, goal in (
+                ("1 % changed", False, goals[0]),
+                ("all new", True, goals[1]),
+            ):
+                write, whole, baseline = _compare(ours, theirs, through, new=new)
+                yield Line(
+                    f"{COUNT:,} plants, {what}, {where}",
+                    f"{write}; whole run {whole}",
+                    f"{BASELINE}: {baseline}",
+                    baseline.best / write.best,
+                    goal,
+                )
+
+
+def _compare(ours: Bench, theirs: Bench, port: int, *, new: bool) -> tuple[Figure, Figure, Figure]:
+    """Return the figures of our chunks, of our whole run, and of the baseline."""
+    whole: list[float] = []
+    with (
+        writer(behind(ours.url, port)) as job,
+        psycopg.connect(behind(theirs.owner_url, port), autocommit=True) as connection,
+    ):
+        first = listing(0)
+        plants = [plant for page in first for plant in page.records]
+        job.run(first)
+        upserts.write(connection, plants)
+
+        def our_side(number: int) -> float:
+            wanted = listing(number)
+            ours.empty() if new else ours.settle()
+            taken = job.run(wanted)
+            whole.append(taken.whole)
+            expected = (COUNT, 0) if new else (0, COUNT // 100)
+            demand((taken.counts.created, taken.counts.updated), expected)
+            return taken.writing
+
+        def their_side(number: int) -> float:
+            wanted = [plant for page in listing(number) for plant in page.records]
+            theirs.empty() if new else theirs.settle()
+            return timed(lambda: upserts.write(connection, wanted))
+
+        write, baseline = alternate(ROUNDS, our_side, their_side)
+    return write, Figure(tuple(whole)), baseline
+
+
+def unchanged(server: PostgresServer) -> Iterator[Line]:
+    """Measure what a run that changes nothing leaves behind, after a checkpoint and without one."""
+    bench = create(server, "unchanged")
+    wanted = listing(0)
+    for _ in range(2):
+        with writer(bench.url) as job:
+            job.run(wanted)
+    bench.settle()
+    for when in ("right after a checkpoint", "again without one"):
+        wal, values = bench.wal_position(), bench.sequence_values()
+        with writer(bench.url) as job:
+            job.run(wanted)
+        per_row = (bench.wal_position() - wal) / COUNT
+        work = f"{COUNT:,} plants unchanged, {when}"
+        yield Line(
+            f"{work}: WAL",
+            f"{per_row:.2f} bytes a row",
+            "-",
+            per_row,
+            Goal(20, " B", at_least=False),
+        )
+        dead = bench.dead_rows()
+        yield Line(f"{work}: dead rows", str(dead), "-", dead, Goal(0, "", at_least=False))
+        taken = bench.sequence_values() - values
+        yield Line(f"{work}: sequence values", str(taken), "-", taken, Goal(0, "", at_least=False))

@@ -1,0 +1,1 @@
+"""Sample Solar, an invented vendor."""

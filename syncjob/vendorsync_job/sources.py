@@ -1,0 +1,122 @@
+"""What is listed for each stream, how its records become rows, and what their absence means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vendorsync_job.listing import Listing
+from vendorsync_job.models import AlertQuery
+from vendorsync_job.rounds import Round
+from vendorsync_job.store.active_plants import active_plants
+from vendorsync_job.store.rows import AlertRows, plant_rows
+
+if TYPE_CHECKING:
+    from vendorsync_api.policy import AlertListing
+    from vendorsync_job.ports import Session, VendorAdapter
+    from vendorsync_job.store.connection import Database
+    from vendorsync_job.store.place import Place
+    from vendorsync_job.store.rows import RowMaker
+    from vendorsync_job.store.stored_run import StoredRun
+    from vendorsync_job.store.tables import RecordTable
+    from vendorsync_job.sync import Pages
+
+
+@dataclass(frozen=True)
+class Absence:
+    """What a complete listing lacked: records marked, and whether the guard kept more from that."""
+
+    marked: int = 0
+    is_held: bool = False
+
+
+class Source(Protocol):
+    """One stream of one vendor."""
+
+    def rows(self, database: Database, table: RecordTable, place: Place) -> RowMaker[Any]:
+        """Return what makes rows of its records."""
+
+    def pages(self, session: Session, stored: StoredRun[Any] | None) -> Pages[Any]:
+        """Return the pages to read; `stored` is None in a dry run."""
+
+    def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
+        """See to what a listing lacks, if it is complete, and to what is back."""
+
+
+@dataclass(frozen=True)
+class Plants:
+    """All plants of the account."""
+
+    adapter: VendorAdapter
+
+    def rows(self, database: Database, table: RecordTable, place: Place) -> RowMaker[Any]:  # noqa: ARG002
+        """Return what makes rows of plants."""
+        return plant_rows(table)
+
+    def pages(self, session: Session, stored: StoredRun[Any] | None) -> Listing[Any]:  # noqa: ARG002
+        """Return the one listing that holds every plant."""
+        return Listing(self.adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
+
+    def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
+        """Count the absence of each plant, mark those absent long enough, clear those back."""
+        if not isinstance(pages, Listing):
+            return Absence()
+        retired = stored.retire(pages.has, complete=pages.complete)
+        return Absence(retired.marked, retired.held)
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """Alerts of the vendor's active plants."""
+
+    adapter: VendorAdapter
+    listing: AlertListing
+    database: Database
+    place: Place
+    now: datetime
+    default_zone: str
+
+    def rows(self, database: Database, table: RecordTable, place: Place) -> RowMaker[Any]:
+        """Return what makes rows of alerts."""
+        return AlertRows(database, table, place)
+
+    def pages(self, session: Session, stored: StoredRun[Any] | None) -> Pages[Any]:
+        """Return one listing of the account, or one of each plant after the other."""
+        place = self.place
+        plants = (
+            {}
+            if place.vendor_id is None
+            else self.database.retrying(
+                lambda cursor: active_plants(
+                    cursor, place.schema, place.organization_id, place.vendor_id or 0
+                ),
+                read_only=True,
+            )
+        )
+        query = AlertQuery(
+            since=self.now - timedelta(days=self.listing.days),
+            until=self.now,
+            zones={key: plant.time_zone for key, plant in plants.items() if plant.time_zone},
+            default_zone=self.default_zone,
+        )
+        if not self.listing.per_plant:
+            return Listing(
+                self.adapter.alerts(session, query), key=lambda alert: alert.vendor_alert_id
+            )
+        if stored is None:
+            return Round(self.adapter, session, query, list(plants))
+        return Round(
+            self.adapter,
+            session,
+            query,
+            list(plants),
+            cursor=stored.cursor or "",
+            reached=stored.set_cursor,
+        )
+
+    def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
+        """End the open alerts that a complete list of open ones lacks."""
+        if self.listing.active_only and isinstance(pages, Listing) and pages.complete:
+            return Absence(stored.end_absent(pages.has))
+        return Absence()

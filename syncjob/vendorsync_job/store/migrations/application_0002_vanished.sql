@@ -1,0 +1,3 @@
+-- Plants that left their vendor's list stay, with the time when that was noticed.
+
+ALTER TABLE plants ADD COLUMN IF NOT EXISTS vanished_at timestamptz;

@@ -1,0 +1,324 @@
+"""Sinks for the records of a stream: compare with what was last written, write only what changed.
+
+`RecordComparison` only tells what a run would do; `RecordStore` does it. Records whose digest is
+known are settled at once. The others wait, so that a commit is worth its round trips.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import psycopg
+
+from vendorsync_job.errors import SchemaMismatchError
+from vendorsync_job.models import Counts, Rejection
+from vendorsync_job.store import hashes
+from vendorsync_job.store.chunks import Chunk
+from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.rows import Digests, described, document, is_storable
+from vendorsync_job.store.statements import RecordStatements
+from vendorsync_job.store.upsert import PIECE, Upsert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from vendorsync_job.store.chunks import Chunks
+    from vendorsync_job.store.connection import Database
+    from vendorsync_job.store.exchange import Exchange
+    from vendorsync_job.store.place import Place
+    from vendorsync_job.store.quarantine import Quarantine
+    from vendorsync_job.store.rows import Row, RowMaker
+    from vendorsync_job.store.streams import StreamRow
+    from vendorsync_job.store.tables import RecordTable
+
+Record = TypeVar("Record")
+Offer = tuple["Row", bytes]
+"""A row and its digest."""
+
+LOOKUP = 2000
+"""Records that are looked up at a time where the digests at hand do not settle them."""
+HOPELESS = 100
+"""Refused rows of one chunk, with none written, after which the table itself is at fault."""
+
+
+class RecordComparison(Generic[Record]):
+    """Sorts records into new, changed and unchanged; writes nothing.
+
+    With `full`, records whose digest is known are compared with their rows as well. `known_limit`
+    is the number of digests up to which all are held in memory.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        table: RecordTable,
+        place: Place,
+        to_rows: RowMaker[Record],
+        *,
+        full: bool = False,
+        known_limit: int = hashes.MOST,
+    ) -> None:
+        self.full = full
+        self._database = database
+        self._table = table
+        self._place = place
+        self._to_rows = to_rows
+        self._digests = Digests(table)
+        self._statements = RecordStatements(table, place)
+        self._known = hashes.Known(database, self._statements, place, table.name, most=known_limit)
+        self._undecided: dict[str, Offer] = {}
+        self._changes: dict[str, Offer] = {}
+        self._repairs: set[str] = set()
+        """Keys among the changes whose digest is known: somebody else changed the row."""
+
+    @property
+    def pending(self) -> int:
+        """Changes that wait for a commit."""
+        return len(self._changes)
+
+    def take(self, records: Sequence[Record], rejected: Sequence[Rejection]) -> Counts:
+        """Sort records out, without writing, and count those that are settled by that.
+
+        The keys of the records are unique.
+        """
+        refused = list(rejected)
+        counts = self._sort_out(self._to_rows(records), refused)
+        counts.rejected += len(refused)
+        self._refuse(refused)
+        if len(self._undecided) >= LOOKUP:
+            counts = counts + self._decide()
+        return counts
+
+    def commit(self) -> Counts:
+        """Settle what waits, and count it."""
+        counts = self._decide()
+        changes, self._changes, self._repairs = self._changes, {}, set()
+        rows = [changes[key][0] for key in sorted(changes)]
+        standing: dict[str, bool] = {}
+        for start in range(0, len(rows), PIECE):
+            standing |= self._standing(rows[start : start + PIECE])
+        differing = sum(standing.values())
+        return counts + Counts(
+            created=len(rows) - len(standing),
+            updated=differing,
+            unchanged=len(standing) - differing,
+        )
+
+    def renew(self) -> None:
+        """Hold nothing, so there is nothing to renew."""
+
+    def _refuse(self, rejections: Sequence[Rejection]) -> None:
+        """Keep no record of what is rejected."""
+
+    def _sort_out(self, found: Iterable[Row | Rejection], refused: list[Rejection]) -> Counts:
+        """Tell known rows from others; what has no row goes to `refused`."""
+        rows: list[Row] = []
+        for row in found:
+            if isinstance(row, Rejection):
+                refused.append(row)
+            else:
+                rows.append(row)
+        known, counts = self._known.all(), Counts()
+        settled = known if known is not None and not self.full else frozenset()
+        others = [offer for offer in self._offers(rows, refused) if offer[1] not in settled]
+        counts.unchanged = len(rows) - len(others)
+        if counts.unchanged:
+            self._drop_all(rows, others, counts)
+        for row, digest in others:
+            if not all(is_storable(value) for value in row if isinstance(value, str)):
+                refused.append(self._unstorable(row))
+            elif known is None or digest in known:
+                counts.duplicate += row[0] in self._undecided
+                self._undecided[row[0]] = row, digest
+            else:
+                counts.duplicate += self._undecided.pop(row[0], None) is not None
+                self._change(row, digest, counts)
+        return counts
+
+    def _offers(self, rows: list[Row], refused: list[Rejection]) -> Iterable[Offer]:
+        """Return rows with their digests; those that have none leave `rows` for `refused`."""
+        try:
+            return zip(rows, self._digests(rows), strict=True)
+        except TypeError:
+            refused += [self._unstorable(row) for row in rows if not _is_unicode(row)]
+            rows[:] = filter(_is_unicode, rows)
+            return zip(rows, self._digests(rows), strict=True)
+
+    def _drop_all(self, rows: Sequence[Row], others: Sequence[Offer], counts: Counts) -> None:
+        """Let no change wait whose record is back to what is stored."""
+        waiting = self._changes.keys() & map(itemgetter(0), rows)
+        for key in waiting - {row[0] for row, _ in others}:
+            self._drop(key, counts)
+
+    def _unstorable(self, row: Row) -> Rejection:
+        return Rejection(row[0], "text that is not Unicode", described(row, self._statements.names))
+
+    def _change(self, row: Row, digest: bytes, counts: Counts, *, repair: bool = False) -> None:
+        """Let a row wait; an earlier one with its key becomes a duplicate."""
+        key = row[0]
+        counts.duplicate += key in self._changes
+        self._changes[key] = row, digest
+        if repair:
+            self._repairs.add(key)
+        else:
+            self._repairs.discard(key)
+
+    def _drop(self, key: str, counts: Counts) -> None:
+        """Let a row wait no longer, since its record is back to what is stored."""
+        del self._changes[key]
+        self._repairs.discard(key)
+        counts.duplicate += 1
+
+    def _decide(self) -> Counts:
+        """Look up the records that the digests at hand did not settle."""
+        counts = Counts()
+        while self._undecided:
+            keys = list(islice(self._undecided, LOOKUP))
+            self._look_up([self._undecided.pop(key) for key in keys], counts)
+        return counts
+
+    def _look_up(self, offers: Sequence[Offer], counts: Counts) -> None:
+        known = self._known.among([row[0] for row, _ in offers])
+        same = [row for row, digest in offers if digest in known]
+        standing = self._standing(same) if self.full else {row[0]: False for row in same}
+        for row, digest in offers:
+            key = row[0]
+            if digest in known and standing.get(key) is False:
+                counts.unchanged += 1
+                if key in self._changes:
+                    self._drop(key, counts)
+            else:
+                self._change(row, digest, counts, repair=key in standing)
+
+    def _standing(self, rows: Sequence[Row]) -> dict[str, bool]:
+        """Return the rows that are there, and whether an upsert would change them."""
+        if not rows or self._place.vendor_id is None:
+            return {}
+        values = self._place.values | {"rows": document(rows, self._statements.names)}
+
+        def work() -> list[tuple[str, bool]] | None:
+            with self._database.exchange(read_only=True) as exchange:
+                try:
+                    (found,) = exchange.commit(Statement(self._statements.standing(), values))
+                except (psycopg.DataError, psycopg.IntegrityError):
+                    return None
+                return found
+
+        found = self._database.repeated(work)
+        if found is not None:
+            return dict(found)
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            return self._standing(rows[:middle]) | self._standing(rows[middle:])
+        # A value that the table cannot hold differs from what it holds.
+        values = self._place.values | {"keys": [rows[0][0]]}
+        (present,) = self._database.read(Statement(self._statements.present(), values))
+        return {key: True for (key,) in present}
+
+
+class RecordStore(RecordComparison[Record]):
+    """Writes the records of one run."""
+
+    def __init__(
+        self,
+        database: Database,
+        table: RecordTable,
+        place: Place,
+        to_rows: RowMaker[Record],
+        *,
+        chunks: Chunks,
+        quarantine: Quarantine,
+        stream: StreamRow,
+        full: bool = False,
+        known_limit: int = hashes.MOST,
+    ) -> None:
+        super().__init__(database, table, place, to_rows, full=full, known_limit=known_limit)
+        self._chunks = chunks
+        self._quarantine = quarantine
+        self._stream = stream
+        self._upsert = Upsert(table, place, self._statements)
+        self._rejections: list[Rejection] = []
+        """Those that go to quarantine with the next chunk."""
+
+    @property
+    def pending(self) -> int:
+        """Changes that wait for a commit, records for the quarantine among them."""
+        return len(self._changes) + len(self._rejections)
+
+    def take(self, records: Sequence[Record], rejected: Sequence[Rejection]) -> Counts:
+        """Sort records out, without writing, and count those that are settled by that."""
+        return self._settled(super().take(records, rejected))
+
+    def commit(self) -> Counts:
+        """Write what waits in one transaction, and count it; without any, write nothing."""
+        counts = self._settled(self._decide())
+        if not (self._changes or self._rejections or self._stream.moved):
+            return counts
+        changes = {key: self._changes[key] for key in sorted(self._changes)}
+        chunk = self._chunks.write(lambda exchange: self._write(exchange, changes))
+        self._learn(chunk)
+        self._changes.clear()
+        self._repairs.clear()
+        self._rejections.clear()
+        self._stream.settled()
+        return counts + chunk.counts
+
+    def renew(self) -> None:
+        """Keep the lease while pages come in slowly; LeaseLostError once it is another run's."""
+        self._chunks.renew()
+
+    def _settled(self, counts: Counts) -> Counts:
+        self._chunks.totals = self._chunks.totals + counts
+        return counts
+
+    def _refuse(self, rejections: Sequence[Rejection]) -> None:
+        self._rejections += [item for item in rejections if self._quarantine.has_news([item])]
+
+    def _write(self, exchange: Exchange, changes: dict[str, Offer]) -> Chunk:
+        written = self._upsert.write(exchange, [row for row, _ in changes.values()])
+        refused = written.refused
+        if len(refused) >= HOPELESS and not written.done:
+            first = next(iter(refused.values()))
+            raise SchemaMismatchError(
+                f"the database refuses every record of {self._table.name}: {first.reason}"
+            )
+        done = {key: digest for key, (_, digest) in changes.items() if key not in refused}
+        closing = [
+            *(
+                [hashes.storing(self._chunks.lease.vendor_id, self._table.name, done)]
+                if done
+                else []
+            ),
+            *self._quarantine.adding([*self._rejections, *refused.values()]),
+            *self._stream.moving(),
+        ]
+        return Chunk(
+            Counts(
+                created=written.created,
+                updated=written.updated,
+                unchanged=written.equal,
+                rejected=len(refused),
+                repaired=min(written.updated, len(self._repairs & done.keys())),
+            ),
+            closing,
+            done,
+        )
+
+    def _learn(self, chunk: Chunk) -> None:
+        """Know the digests that were written."""
+        if not chunk.hashes:
+            return
+        if chunk.answers is None:
+            self._known.forget()
+            return
+        ((old,),) = chunk.answers[0]
+        self._known.replace(old, chunk.hashes)
+
+
+def _is_unicode(row: Row) -> bool:
+    try:
+        return all(value.encode() is not None for value in row if isinstance(value, str))
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,147 @@
+"""Records into rows: a key and the values of the owned columns, as Python has them."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from orjson import dumps
+from psycopg import sql
+
+from vendorsync_job.models import Rejection
+from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from vendorsync_job.models import Alert, Plant
+    from vendorsync_job.store.connection import Database
+    from vendorsync_job.store.place import Place
+    from vendorsync_job.store.tables import RecordTable
+
+MAPPING_VERSION = 2
+"""Counts changes in how vendor fields become columns; a new number offers every row once."""
+
+Row = tuple[Any, ...]
+"""The key, then the values of the owned columns, in the order of `names`."""
+Record_contra = TypeVar("Record_contra", contravariant=True)
+
+
+class RowMaker(Protocol[Record_contra]):
+    """Makes rows of records, in their order; a record that has no row becomes a rejection."""
+
+    def __call__(self, records: Sequence[Record_contra], /) -> Iterable[Row | Rejection]:
+        """Yield what each record becomes."""
+
+
+def names(table: RecordTable) -> tuple[str, ...]:
+    """Return the columns of a row: the key first, decimal numbers last, as `Digests` wants them."""
+    return (
+        table.key,
+        *(name for name in table.columns if not _is_number(table, name)),
+        *(name for name in table.columns if _is_number(table, name)),
+    )
+
+
+def _is_number(table: RecordTable, name: str) -> bool:
+    return table.types.get(name) == "numeric"
+
+
+def plant_rows(table: RecordTable) -> RowMaker[Plant]:
+    """Return what makes rows of plants."""
+    values = attrgetter(*names(table))
+    return lambda plants: map(values, plants)
+
+
+class AlertRows:
+    """Makes rows of alerts; plants.id is looked up for each plant that has alerts, once."""
+
+    def __init__(self, database: Database, table: RecordTable, place: Place) -> None:
+        self._database = database
+        self._place = place
+        self._columns = names(table)[1:]
+        self._plants: dict[str, int | None] = {}
+
+    def __call__(self, alerts: Sequence[Alert], /) -> Iterator[Row | Rejection]:
+        """Yield the rows; an alert of a plant that is not in the table is rejected."""
+        if "plant_id" in self._columns:
+            self._look_up({alert.vendor_plant_id for alert in alerts} - self._plants.keys())
+        return map(self._row, alerts)
+
+    def _row(self, alert: Alert) -> Row | Rejection:
+        plant_id = self._plants.get(alert.vendor_plant_id)
+        if plant_id is None and "plant_id" in self._columns:
+            return Rejection(
+                alert.vendor_alert_id,
+                f"plant {alert.vendor_plant_id} of the alert is not in the table of plants",
+                {"vendorAlertId": alert.vendor_alert_id, "plantId": alert.vendor_plant_id},
+            )
+        values = (
+            plant_id if name == "plant_id" else getattr(alert, name) for name in self._columns
+        )
+        return (alert.vendor_alert_id, *values)
+
+    def _look_up(self, keys: set[str]) -> None:
+        if not keys:
+            return
+        self._plants |= dict.fromkeys(keys)
+        storable = sorted(key for key in keys if is_storable(key))
+        (found,) = self._database.read(
+            Statement(
+                sql.SQL(
+                    "SELECT vendor_plant_id, id FROM {} AS p WHERE {}"
+                    " AND vendor_plant_id = ANY (%(keys)s)"
+                ).format(self._place.table("plants"), VENDOR_AND_ORGANIZATION),
+                self._place.values | {"keys": storable},
+            )
+        )
+        self._plants |= dict(found)
+
+
+class Digests:
+    """Digests of rows: 16 bytes each, over the key, the owned columns and their names."""
+
+    def __init__(self, table: RecordTable) -> None:
+        numbers = sum(_is_number(table, name) for name in table.columns)
+        start = len(table.columns) + 1 - numbers
+        self._head, self._tail = itemgetter(slice(start)), itemgetter(slice(start, None))
+        self._form = " ".join(["%s"] * numbers)
+        self._scope = blake2b(
+            repr((MAPPING_VERSION, table.name, names(table))).encode(), digest_size=16
+        ).digest()
+
+    def __call__(self, rows: Sequence[Row]) -> list[bytes]:
+        """Return the digest of each row; raises TypeError for text that is not Unicode."""
+        # No JSON library writes Decimals by itself, and a call back for each costs more than the
+        # rest of this. Most records of most runs come no further, hence the maps.
+        heads = map(dumps, map(self._head, rows))
+        tails = map(self._form.__mod__, map(self._tail, rows))
+        scope = self._scope
+        return [
+            blake2b(head + tail.encode(), digest_size=16, person=scope).digest()
+            for head, tail in zip(heads, tails, strict=True)
+        ]
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether PostgreSQL can hold the text: no NUL, no half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def document(rows: Iterable[Row], columns: Sequence[str]) -> str:
+    """Return rows as a JSON array of objects; numbers and times are text."""
+    return dumps([dict(zip(columns, row, strict=True)) for row in rows], default=str).decode()
+
+
+def described(row: Row, columns: Sequence[str]) -> dict[str, Any]:
+    """Return a row by column, as it is kept with a rejection."""
+    return {
+        name: value if value is None or isinstance(value, str | int) else str(value)
+        for name, value in zip(columns, row, strict=True)
+    }

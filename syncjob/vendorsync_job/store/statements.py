@@ -1,0 +1,155 @@
+"""The statements that read and write the records of one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
+from vendorsync_job.store.rows import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vendorsync_job.store.place import Place
+    from vendorsync_job.store.tables import RecordTable
+
+COMMA = sql.SQL(", ")
+STAGE = sql.Identifier("pg_temp", "vendorsync_rows")
+"""The temporary table that a COPY fills."""
+
+
+class RecordStatements:
+    """SQL for one table; values are vendor, organization, and rows, keys or hashes as named."""
+
+    def __init__(self, table: RecordTable, place: Place) -> None:
+        self._table = table
+        self._place = place
+        self.names = names(table)
+        """The columns of a row, its key first."""
+        self.types = tuple(table.types.get(name, "text") for name in self.names)
+
+    def upsert(self) -> sql.Composed:
+        """Write the rows of the JSON document %(rows)s: no parameter limit, no temporary table."""
+        return self._upsert(
+            sql.SQL("jsonb_to_recordset(%(rows)s::jsonb) AS r ({})").format(self._definitions())
+        )
+
+    def upsert_staged(self) -> sql.Composed:
+        """Write the rows of the temporary table."""
+        return self._upsert(sql.SQL("{} AS r").format(STAGE))
+
+    def stage(self) -> sql.Composed:
+        """Create the temporary table."""
+        return sql.SQL("CREATE TEMP TABLE {} ({}) ON COMMIT DROP").format(
+            sql.Identifier("pg_temp", "vendorsync_rows"), self._definitions()
+        )
+
+    def copy(self) -> sql.Composed:
+        """Fill the temporary table."""
+        return sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(STAGE)
+
+    def unstage(self) -> sql.Composed:
+        """Drop the temporary table, since the transaction may need another one."""
+        return sql.SQL("DROP TABLE {}").format(STAGE)
+
+    def present(self) -> sql.Composed:
+        """Return which of %(keys)s are rows of the organization."""
+        return sql.SQL(
+            "SELECT p.{key} FROM {table} AS p WHERE {ours} AND p.{key} = ANY (%(keys)s)"
+        ).format(
+            key=sql.Identifier(self._table.key),
+            table=self._place.table(self._table.name),
+            ours=VENDOR_AND_ORGANIZATION,
+        )
+
+    def standing(self) -> sql.Composed:
+        """Return the keys of %(rows)s that are there, and whether the upsert would change them.
+
+        The table's own row type rounds as the upsert would.
+        """
+        return sql.SQL(
+            "SELECT stored.{key}, {differs} FROM {table} AS stored"
+            " JOIN jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb) AS excluded"
+            " USING ({key}) WHERE stored.vendor_id = %(vendor)s"
+            " AND stored.org_id = %(organization)s"
+        ).format(
+            key=sql.Identifier(self._table.key),
+            table=self._place.table(self._table.name),
+            differs=self._differs(),
+        )
+
+    def known(self, *, of_keys: bool) -> sql.Composed:
+        """Return the hashes of all rows that are there, at most %(limit)s, or those of %(keys)s.
+
+        Joined with the rows, since people delete some.
+        """
+        return sql.SQL(
+            "SELECT string_agg(found.hash, ''::bytea) FROM (SELECT h.hash"
+            " FROM vendorsync.hashes AS h,"
+            # OFFSET keeps the look-up by key, which the planner misses without statistics.
+            " LATERAL (SELECT FROM {table} AS p WHERE {ours} AND p.{key} = h.key OFFSET 0) AS p"
+            " WHERE h.vendor_id = %(vendor)s AND h.stream = %(stream)s {which}) AS found"
+        ).format(
+            table=self._place.table(self._table.name),
+            key=sql.Identifier(self._table.key),
+            ours=VENDOR_AND_ORGANIZATION,
+            which=sql.SQL("AND h.key = ANY (%(keys)s)" if of_keys else "LIMIT %(limit)s"),
+        )
+
+    def _definitions(self) -> sql.Composed:
+        return COMMA.join(
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+            for name, kind in zip(self.names, self.types, strict=True)
+        )
+
+    def _upsert(self, source: sql.Composed) -> sql.Composed:
+        """Upsert from rows called r, and return how many were written and how many of them are new.
+
+        Rows go in sorted by key, so that two writers lock in the same order. A row of another
+        organization and one that is equal already are left alone and not counted.
+        """
+        table = self._table
+        stamps = [sql.Identifier(name) for name in table.stamps]
+        assignments = [
+            sql.SQL("{} = {}").format(sql.Identifier(name), value)
+            for name, value in zip(table.columns, self._new_values(), strict=True)
+        ] + [sql.SQL("updated_at = excluded.updated_at")] * ("updated_at" in table.stamps)
+        return sql.SQL(
+            "WITH written AS (INSERT INTO {table} AS stored (org_id, vendor_id, {columns})"
+            " SELECT %(organization)s, %(vendor)s, {values} FROM {source} ORDER BY r.{key}"
+            " ON CONFLICT (vendor_id, {key}) DO UPDATE SET {assignments}"
+            " WHERE stored.org_id = excluded.org_id AND {differs}"
+            " RETURNING xmax = 0 AS is_new)"
+            " SELECT count(*), count(*) FILTER (WHERE is_new) FROM written"
+        ).format(
+            table=self._place.table(table.name),
+            key=sql.Identifier(table.key),
+            columns=COMMA.join([*map(sql.Identifier, self.names), *stamps]),
+            values=COMMA.join(
+                [sql.Identifier("r", name) for name in self.names]
+                + [sql.SQL("now()")] * len(stamps)
+            ),
+            source=source,
+            assignments=COMMA.join(assignments),
+            differs=self._differs(),
+        )
+
+    def _new_values(self) -> list[sql.Composed]:
+        """Return what each owned column becomes, in terms of `stored` and `excluded`."""
+        return [
+            sql.SQL(
+                "coalesce(excluded.{0}, stored.{0})" if name in self._table.kept else "excluded.{0}"
+            ).format(sql.Identifier(name))
+            for name in self._table.columns
+        ]
+
+    def _differs(self) -> sql.Composed:
+        return sql.SQL("(({old}) IS DISTINCT FROM ({new}))").format(
+            old=_listed("stored", self._table.columns), new=COMMA.join(self._new_values())
+        )
+
+
+def _listed(table: str, names: Iterable[str]) -> sql.Composed:
+    return COMMA.join(sql.Identifier(table, name) for name in names)

@@ -1,0 +1,249 @@
+"""Records that the vendor lists no more: plants are marked, open alerts end, nothing is deleted.
+
+Only a complete listing can tell that a record is absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from vendorsync_job.models import Counts
+from vendorsync_job.store.chunks import Chunk
+from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from vendorsync_job.store.chunks import Chunks
+    from vendorsync_job.store.connection import Database
+    from vendorsync_job.store.exchange import Exchange
+    from vendorsync_job.store.place import Place
+    from vendorsync_job.store.tables import RecordTable
+
+PAGE = 10_000
+"""Records that are read and written at a time."""
+ALWAYS = 5
+"""Records that may vanish at once whatever their share."""
+MOST_ABSENCES = 32_767
+"""What a smallint counts to."""
+OURS = sql.SQL("vendor_id = %(vendor)s AND stream = %(stream)s")
+
+
+@dataclass(frozen=True)
+class Guard:
+    """When an absent record counts as vanished, and how many may vanish at once.
+
+    `after` is a number of complete listings in a row; `percent` is a share of the records that have
+    not vanished yet, and 100 allows all of them to go.
+    """
+
+    after: int = 3
+    percent: int = 20
+
+    def holds(self, due: int, live: int) -> bool:
+        """Tell whether so many records at once are more likely a fault than the truth."""
+        if self.percent == 100 or not due:
+            return False
+        return due >= live or due > max(ALWAYS, live * self.percent / 100)
+
+
+@dataclass(frozen=True)
+class Retired:
+    """What became of absent records."""
+
+    marked: int = 0
+    """Newly marked as vanished."""
+    returned: int = 0
+    """Had been marked, and are listed again."""
+    held: bool = False
+    """More would have been marked than the guard allows, so none was."""
+
+
+@dataclass
+class Survey:
+    """The stored records, held against a listing."""
+
+    live: int = 0
+    """Not marked as vanished so far."""
+    due: list[str] = field(default_factory=list)
+    """Absent often enough now."""
+    absent: list[str] = field(default_factory=list)
+    """Absent, and to be counted once more."""
+    back: list[str] = field(default_factory=list)
+    """Listed, and counted as absent before."""
+    returned: int = 0
+    """Those of `back` that had been marked."""
+    orphans: list[str] = field(default_factory=list)
+    """Absent, and somebody deleted the row."""
+
+
+class Vanishing:
+    """Marks the records of one vendor and stream that are gone, and clears those that are back."""
+
+    def __init__(
+        self, database: Database, table: RecordTable, place: Place, chunks: Chunks, guard: Guard
+    ) -> None:
+        self._database = database
+        self._table = table
+        self._place = place
+        self._chunks = chunks
+        self._guard = Guard(min(guard.after, MOST_ABSENCES), guard.percent)
+        self._values = place.values | {"stream": table.name, "after": self._guard.after}
+
+    def retire(self, has: Callable[[str], bool], *, complete: bool) -> Retired:
+        """Count absences against a listing; one that is not complete only brings records back."""
+        survey = self._survey(has, complete=complete)
+        held = self._guard.holds(len(survey.due), survey.live)
+        marked = [] if held else survey.due
+        for keys in _pieces(survey.back):
+            self._write(Counts(), keys, [self._unmark(), *self._row_marks("NULL", "NOT NULL")])
+        for keys in _pieces(survey.absent):
+            self._write(Counts(), keys, [self._count()])
+        for keys in _pieces(marked):
+            self._write(
+                Counts(vanished=len(keys)), keys, [self._mark(), *self._row_marks("now()", "NULL")]
+            )
+        for keys in _pieces(survey.orphans):
+            self._write(Counts(), keys, [_forgetting()])
+        return Retired(len(marked), survey.returned, held)
+
+    def end_absent(self, has: Callable[[str], bool]) -> int:
+        """Resolve the open records that a complete list of active ones lacks; return how many."""
+        if "status" not in self._table.columns:
+            return 0
+        absent = [key for (key,) in self._pages(self._open()) if not has(key)]
+        ended = 0
+        for keys in _pieces(absent):
+            ended += self._end(keys)
+        return ended
+
+    def _survey(self, has: Callable[[str], bool], *, complete: bool) -> Survey:
+        survey = Survey()
+        for key, absences, vanished, orphaned in self._pages(self._stored()):
+            survey.live += not (vanished or orphaned)
+            if has(key):
+                if absences or vanished:
+                    survey.back.append(key)
+                    survey.returned += vanished
+            elif complete and orphaned:
+                survey.orphans.append(key)
+            elif complete and not vanished:
+                self._count_absent(survey, key, absences)
+        return survey
+
+    def _count_absent(self, survey: Survey, key: str, absences: int) -> None:
+        if absences + 1 >= self._guard.after:
+            survey.due.append(key)
+        if absences + 1 < self._guard.after:
+            survey.absent.append(key)
+
+    def _pages(self, query: sql.Composed) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query that is ordered by key, page by page."""
+        last = ""
+        while True:
+            (rows,) = self._database.read(
+                Statement(query, self._values | {"last": last, "page": PAGE})
+            )
+            yield from rows
+            if len(rows) < PAGE:
+                return
+            last = rows[-1][0]
+
+    def _stored(self) -> sql.Composed:
+        # OFFSET keeps the look-up by key: without statistics the planner would scan all rows of the
+        # organization for each hash.
+        return sql.SQL(
+            "SELECT h.key, h.absences, h.vanished_at IS NOT NULL, p.{key} IS NULL"
+            " FROM (SELECT * FROM vendorsync.hashes"
+            " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND key > %(last)s"
+            " ORDER BY key LIMIT %(page)s) AS h LEFT JOIN LATERAL"
+            " (SELECT p.{key} FROM {table} AS p WHERE {ours} AND p.{key} = h.key OFFSET 0) AS p"
+            " ON true ORDER BY h.key"
+        ).format(**self._names())
+
+    def _open(self) -> sql.Composed:
+        return sql.SQL(
+            "SELECT p.{key} FROM {table} AS p WHERE {ours} AND p.status = 'active'"
+            " AND p.{key} > %(last)s ORDER BY p.{key} LIMIT %(page)s"
+        ).format(**self._names())
+
+    def _write(self, counts: Counts, keys: list[str], queries: Iterable[sql.Composed]) -> None:
+        statements = [Statement(query, self._values | {"keys": keys}) for query in queries]
+        self._chunks.write(lambda _: Chunk(counts, statements))
+
+    def _end(self, keys: list[str]) -> int:
+        values = self._values | {"keys": keys}
+
+        def work(exchange: Exchange) -> Chunk:
+            (((ended,),),) = exchange.run(Statement(self._ending(), values))
+            # Without its hash the alert is offered again when it is listed again.
+            return Chunk(Counts(vanished=ended), [Statement(_forgetting(), values)])
+
+        return self._chunks.write(work).counts.vanished
+
+    def _ending(self) -> sql.Composed:
+        times = [
+            f", {name} = {value}"
+            for name, value, there in (
+                ("resolved_at", "coalesce(p.resolved_at, now())", self._table.columns),
+                ("updated_at", "now()", self._table.stamps),
+            )
+            if name in there
+        ]
+        return sql.SQL(
+            "WITH ended AS (UPDATE {table} AS p SET status = 'resolved'{times}"
+            " WHERE {ours} AND p.status = 'active' AND p.{key} = ANY (%(keys)s) RETURNING 1)"
+            " SELECT count(*) FROM ended"
+        ).format(**self._names(), times=sql.SQL("".join(times)))
+
+    def _row_marks(self, value: str, was: str) -> list[sql.Composed]:
+        if not self._table.marks_vanished:
+            return []
+        return [
+            sql.SQL(
+                "UPDATE {table} AS p SET vanished_at = {value}"
+                " WHERE {ours} AND p.{key} = ANY (%(keys)s) AND p.vanished_at IS {was}"
+            ).format(**self._names(), value=sql.SQL(value), was=sql.SQL(was))
+        ]
+
+    def _names(self) -> dict[str, sql.Composable]:
+        return {
+            "table": self._place.table(self._table.name),
+            "key": sql.Identifier(self._table.key),
+            "ours": VENDOR_AND_ORGANIZATION,
+        }
+
+    @staticmethod
+    def _count() -> sql.Composed:
+        return sql.SQL(
+            "UPDATE vendorsync.hashes SET absences = absences + 1 WHERE {} AND key = ANY (%(keys)s)"
+        ).format(OURS)
+
+    @staticmethod
+    def _mark() -> sql.Composed:
+        return sql.SQL(
+            "UPDATE vendorsync.hashes SET absences = %(after)s, vanished_at = now()"
+            " WHERE {} AND key = ANY (%(keys)s)"
+        ).format(OURS)
+
+    @staticmethod
+    def _unmark() -> sql.Composed:
+        return sql.SQL(
+            "UPDATE vendorsync.hashes SET absences = 0, vanished_at = NULL"
+            " WHERE {} AND key = ANY (%(keys)s)"
+        ).format(OURS)
+
+
+def _forgetting() -> sql.Composed:
+    return sql.SQL("DELETE FROM vendorsync.hashes WHERE {} AND key = ANY (%(keys)s)").format(OURS)
+
+
+def _pieces(keys: list[str]) -> Iterator[list[str]]:
+    remaining = iter(keys)
+    while piece := list(islice(remaining, PAGE)):
+        yield piece

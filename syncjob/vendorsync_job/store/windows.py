@@ -1,0 +1,147 @@
+"""Sliding windows of calls, made of slices: the arithmetic of the ledger, without its database.
+
+A window of 24 slices never lets more than its calls through in any of its seconds: it counts the
+current slice, the 24 before it, and those before them whose calls may have been sent as late as
+that, since a run reserves calls before it sends them. So a window lets a little less through than
+it could: 24/26 of the calls over long times, 24/37 where runs wait for it (`Window.paces`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from vendorsync_job.errors import BudgetSpentError
+from vendorsync_job.ports import Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vendorsync_api.policy import Budget
+
+SLICES: Final = 24
+LONGEST_PACED: Final = 60
+"""Seconds; a window up to this turns so soon that a run waits for it."""
+LARGEST_BLOCK: Final = 50
+UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+@dataclass(frozen=True)
+class Window:
+    """One allowance of an account."""
+
+    budget: Budget
+
+    @property
+    def paces(self) -> bool:
+        """Whether a run waits for room in place of ending."""
+        return self.budget.seconds <= LONGEST_PACED
+
+    @property
+    def width(self) -> float:
+        """Seconds of one slice."""
+        return self.budget.seconds / SLICES
+
+    @property
+    def held(self) -> int:
+        """Slices that a reserved call may wait until it is sent, after the one it was taken in."""
+        return SLICES // 2 if self.paces else 1
+
+    @property
+    def block(self) -> int:
+        """Calls that a run may hold at most: what a killed one takes with it until the turn."""
+        return max(1, self.budget.calls // (10 if self.paces else 50))
+
+    def slice(self, now: float) -> int:
+        """Return the number of the slice of a moment, in seconds since the epoch."""
+        return math.floor(now / self.width)
+
+    def good_until(self, now: float) -> float:
+        """Return when a call that is reserved now must have been sent."""
+        return (self.slice(now) + self.held + 1) * self.width
+
+    def counts_until(self, number: int) -> float:
+        """Return when a slice stops counting."""
+        return (number + SLICES + self.held + 1) * self.width
+
+    def limit(self, purpose: Purpose) -> int:
+        """Return how many calls of the window such calls may bring it to."""
+        calls = self.budget.calls
+        return calls - self.budget.reserve if purpose is Purpose.DETAIL else calls
+
+    def tally(self, found: Mapping[int, int], now: float) -> Tally:
+        """Count the slices at a moment; one from the future, after a clock was set, is now's."""
+        current = self.slice(now)
+        slices: dict[int, int] = {}
+        for number, calls in found.items():
+            if calls > 0 and self.counts_until(number) > now:
+                slices[min(number, current)] = slices.get(min(number, current), 0) + calls
+        return Tally(self, slices, now)
+
+    def spent(self, purpose: Purpose, wait: float) -> BudgetSpentError:
+        """Return the error of a window without room; `wait` are the seconds until it has some."""
+        budget = self.budget
+        kept = (
+            f" but for the {budget.reserve} that are kept for logins and listings"
+            if purpose is Purpose.DETAIL and budget.reserve
+            else ""
+        )
+        return BudgetSpentError(
+            f"the account's allowance of {_numbered(budget.calls, 'call')} in"
+            f" {_duration(budget.seconds)} is used up{kept}, so nothing is sent until it turns;"
+            " lengthen the interval, or have the vendor raise the allowance",
+            retry_after=wait,
+        )
+
+
+@dataclass
+class Tally:
+    """The slices of a window that count at a moment, with their calls."""
+
+    window: Window
+    slices: dict[int, int]
+    now: float
+
+    @property
+    def used(self) -> int:
+        """Calls that were sent or are reserved."""
+        return sum(self.slices.values())
+
+    def room(self, purpose: Purpose = Purpose.LISTING) -> int:
+        """Return how many calls of a purpose may still be taken, 0 at least."""
+        return max(0, self.window.limit(purpose) - self.used)
+
+    def wait(self, purpose: Purpose) -> float:
+        """Return the seconds until there is room for one call."""
+        used, limit = self.used, self.window.limit(purpose)
+        for number in sorted(self.slices):
+            if used < limit:
+                break
+            used -= self.slices[number]
+            if used < limit:
+                return max(0.0, self.window.counts_until(number) - self.now)
+        return 0.0 if used < limit else float(self.window.budget.seconds)
+
+    def take(self, calls: int) -> int:
+        """Count calls as sent now and return their slice."""
+        number = self.window.slice(self.now)
+        self.slices[number] = self.slices.get(number, 0) + calls
+        return number
+
+    def give_back(self, number: int, calls: int) -> None:
+        """Take reserved calls out of the slice that they were counted in."""
+        left = self.slices.get(number, 0) - calls
+        if left > 0:
+            self.slices[number] = left
+        else:
+            self.slices.pop(number, None)
+
+
+def _numbered(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def _duration(seconds: int) -> str:
+    size, unit = next((size, unit) for size, unit in UNITS if seconds % size == 0)
+    return _numbered(seconds // size, unit)

@@ -1,0 +1,185 @@
+"""D2: connections lost, limits reached, a failover, a full disk, and the time-outs."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dev.database.binaries import server_identity
+from tests.faults.jobs import LIST, PLANTS, meanwhile
+from tests.faults.moments import AT_ITS_COMMIT, IN_A_CHUNK, end_sessions, moment, sessions
+from vendorsync_job.errors import DatabaseUnavailableError, SyncError
+from vendorsync_job.store.connection import LockTimeoutError, Timeouts
+
+pytestmark = [pytest.mark.postgres, pytest.mark.fault("D2")]
+
+
+@pytest.mark.parametrize("trigger", [IN_A_CHUNK, AT_ITS_COMMIT], ids=["chunk", "commit"])
+def test_a_session_that_the_administrator_ends_is_replaced(job, trigger):
+    with moment(job.app, trigger, lambda: end_sessions(job.app)):
+        ended = job.run()
+
+    assert ended.counts == {"created": PLANTS}
+    assert job.count() == PLANTS
+    assert job.app.value("SELECT created FROM vendorsync.runs") == PLANTS
+
+
+def test_a_pooler_that_restarts_while_a_run_is_idle_is_not_noticed(job, clouds, database_proxy):
+    job.lay_out(database_port=database_proxy.port)
+    clouds.fault("latency", seconds=0.5, path=LIST, page=2)
+
+    def restart():
+        assert sessions(job.app) >= 1
+        database_proxy.cut()
+        time.sleep(0.1)
+        database_proxy.restore()
+
+    with meanwhile(lambda: clouds.calls(path=LIST, page=2), restart):
+        ended = job.run()
+
+    assert ended.reason == (0, "Synced")
+    assert job.count() == PLANTS
+
+
+def test_too_many_connections_are_told_and_cost_no_call(job, clouds):
+    job.app.do("ALTER ROLE vendorsync_run CONNECTION LIMIT 0")
+    try:
+        ended = job.run()
+    finally:
+        job.app.do("ALTER ROLE vendorsync_run CONNECTION LIMIT -1")
+
+    assert ended.reason == (69, "DatabaseUnavailable")
+    assert "too many connections for role" in ended.report["message"]
+    assert clouds.calls() == []
+    assert job.run().code == 0
+
+
+@contextmanager
+def turned_read_only(app, moment):
+    """What a failover looks like: at a moment sessions end, and new ones cannot write."""
+    name = app.value("SELECT current_database()")
+
+    def turn():
+        app.do(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        end_sessions(app)
+
+    try:
+        with meanwhile(moment, turn):
+            yield
+    finally:
+        app.do(
+            "SET default_transaction_read_only = off",
+            f"ALTER DATABASE {name} RESET default_transaction_read_only",
+        )
+
+
+def test_a_server_that_turns_read_only_keeps_whole_chunks_and_the_next_run_completes(job, clouds):
+    clouds.fault("latency", seconds=0.5, path=LIST, page=2)
+
+    with turned_read_only(job.app, lambda: clouds.calls(path=LIST, page=2)):
+        ended = job.run()
+
+    assert ended.reason == (69, "DatabaseUnavailable")
+    assert "read-only transaction" in ended.report["message"]
+    assert job.count() == 100
+
+    again = job.run()
+    assert again.counts == {"created": PLANTS - 100, "unchanged": 100}
+
+
+@pytest.fixture
+def small_disk(app):
+    """A file system of 640 KiB that holds the table of plants."""
+    folder = Path(tempfile.mkdtemp(prefix="vendorsync-small-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=640k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        folder.rmdir()
+        pytest.skip("a file system that can be filled needs root and the right to mount")
+    try:
+        server_identity().own(folder)
+        with app.connect() as connection:
+            connection.execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
+            connection.execute("ALTER TABLE plants SET TABLESPACE small")
+        yield folder
+        app.do("ALTER TABLE plants SET TABLESPACE pg_default", "DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
+
+
+def test_a_full_disk_is_told_and_what_was_committed_stays(job, small_disk):
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(1))
+    room = os.statvfs(small_disk)
+    filler.write_bytes(bytes(room.f_bavail * room.f_frsize - 48 * 1024))
+
+    ended = job.run()
+
+    assert ended.reason == (69, "DatabaseUnavailable")
+    assert ended.report["message"].endswith("broke off: its disk is full")
+    kept = job.count()
+    assert kept < PLANTS
+    assert kept == ended.report["created"]
+
+    filler.unlink()
+    assert job.run().counts == {
+        name: count
+        for name, count in {"created": PLANTS - kept, "unchanged": kept}.items()
+        if count
+    }
+
+
+def slowly(database, timeouts, statement):
+    with database.transaction(timeouts=timeouts) as cursor:
+        if timeouts.idle < 1:
+            time.sleep(0.3)
+        cursor.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "statement", "kind"),
+    [
+        (Timeouts(statement=0.05), "SELECT pg_sleep(5)", DatabaseUnavailableError),
+        (Timeouts(lock=0.05), "SELECT count(*) FROM plants", LockTimeoutError),
+        (Timeouts(idle=0.05), "SELECT 1", DatabaseUnavailableError),
+    ],
+    ids=["statement", "lock", "idle"],
+)
+def test_every_time_out_of_the_server_is_transient(app, timeouts, statement, kind):
+    with app.connect() as other, other.transaction(), app.database() as database:
+        other.execute("LOCK TABLE plants")
+
+        with pytest.raises(SyncError) as caught:
+            slowly(database, timeouts, statement)
+
+        assert type(caught.value) is kind
+        with database.transaction() as cursor:
+            assert cursor.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_database_that_falls_silent_cannot_keep_a_run_from_ending(job, clouds, database_proxy):
+    """Nobody can break off a wait for an answer that never comes: the process ends itself.
+
+    The second signal does at once what the watchdog does ten seconds after the deadline.
+    """
+    job.lay_out(database_port=database_proxy.port)
+    clouds.fault("latency", seconds=0.3, path=LIST, page=2)
+    process = job.start()
+
+    def silence():
+        database_proxy.add("timeout", timeout=0)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+
+    with meanwhile(lambda: clouds.calls(path=LIST, page=2), silence):
+        ended = job.finish(process)
+
+    assert ended.reason == (75, "Interrupted")
+    assert ended.report["created"] == job.count() == 100
