@@ -80,9 +80,9 @@ class Bench:
 
 
 @contextmanager
-def server() -> Iterator[PostgresServer]:
-    """Run the server."""
-    with postgres(settings=SETTINGS) as running:
+def server(**changes: object) -> Iterator[PostgresServer]:
+    """Run the server; `changes` are settings that differ from SETTINGS."""
+    with postgres(settings={**SETTINGS, **changes}) as running:
         yield running
 
 

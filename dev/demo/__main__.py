@@ -23,6 +23,10 @@ ROWS = (
     " round(sum(capacity_kw)) as kw from plants p join vendors v on v.id = p.vendor_id"
     " join organizations o on o.id = p.org_id group by 1, 2 order by 1, 2"
 )
+ALERTS = (
+    "select v.name as vendor, a.status, a.severity, count(*) as alerts from alerts a"
+    " join vendors v on v.id = a.vendor_id group by 1, 2, 3 order by 1, 2, 3"
+)
 FIVE = (
     "select vendor_plant_id, name, capacity_kw, time_zone, address from plants"
     " order by vendor_id, vendor_plant_id limit 5"
@@ -82,9 +86,11 @@ class Demo:
         self.cluster.kubectl("config", "set-context", context, f"--namespace={NAMESPACE}")
         cron_jobs = until(self.cron_jobs, "a CronJob for each vendor")
         started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        for name in cron_jobs:
-            self.start(name)
-        self.await_runs(set(cron_jobs), started)
+        for stream in ("plants", "alerts"):
+            chosen = [name for name in cron_jobs if name.endswith(f"-{stream}")]
+            for name in chosen:
+                self.start(name)
+            self.await_runs(set(chosen), started)
         self.show()
 
     def say(self, text: str) -> None:
@@ -135,7 +141,7 @@ class Demo:
         self.shell("get", "vs", "-n", NAMESPACE)
         degraded = '{range .status.conditions[?(@.type=="Degraded")]}{.reason}: {.message}{end}'
         self.shell("get", "vs", "organization-b", "-n", NAMESPACE, "-o", f"jsonpath={degraded}")
-        for query in (ROWS, FIVE):
+        for query in (ROWS, FIVE, ALERTS):
             self.shell(
                 "exec", "-n", backing.NAMESPACE, "deploy/database", "--", "psql", "-c", query
             )

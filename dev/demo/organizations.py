@@ -13,14 +13,14 @@ NAMESPACE = "solar"
 
 
 def vendor_sync(
-    name: str, organization: int, title: str, vendors: list[dict[str, Any]]
+    name: str, organization: int, title: str, vendors: list[dict[str, Any]], **spec: object
 ) -> dict[str, Any]:
     """Return a VendorSync of the demo."""
     return {
         "apiVersion": "vendorsync.dev/v1alpha1",
         "kind": "VendorSync",
         "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"organization": {"id": organization, "name": title}, "vendors": vendors},
+        "spec": {"organization": {"id": organization, "name": title}, "vendors": vendors, **spec},
     }
 
 
@@ -49,9 +49,12 @@ def secrets(cluster: Cluster) -> list[dict[str, Any]]:
 def cron_jobs() -> list[str]:
     """Return the names of the CronJobs that the resources lead to."""
     return [
-        f"{resource['metadata']['name']}-{found['name']}-plants"
+        f"{resource['metadata']['name']}-{found['name']}-{stream}"
+        # Plants first: alerts are of plants that are there.
+        for stream in ("plants", "alerts")
         for resource in resources()
         for found in resource["spec"]["vendors"]
+        if stream == "plants" or stream in resource["spec"].get("streams", {})
     ]
 
 
@@ -66,6 +69,7 @@ def resources() -> list[dict[str, Any]]:
                 vendor("solarman", "organization-a-solarman"),
                 vendor("sungrow", "organization-a-sungrow"),
             ],
+            streams={"alerts": {"schedule": {"intervalMinutes": 60, "restrictedWindows": []}}},
         ),
         vendor_sync(
             "organization-b",

@@ -59,8 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     rendering.add_argument("file", help="YAML file, - for standard input")
     rendering.add_argument(
         "--run",
-        metavar="VENDOR",
-        help="print the contract of this vendor's plants run instead, for python -m vendorsync_job",
+        metavar="VENDOR[/STREAM]",
+        help="print the contract of one run instead, of plants if no stream is named, for"
+        " python -m vendorsync_job",
     )
     previewing = commands.add_parser("preview", help="print the next runs of resources in a file")
     previewing.add_argument("file", help="YAML file, - for standard input")
@@ -105,10 +106,10 @@ def _run(settings: Settings) -> int:
     return ExitCode.OK
 
 
-def _render(settings: Settings, path: str, vendor: str | None) -> None:
+def _render(settings: Settings, path: str, wanted: str | None) -> None:
     served = _served(settings, path)
-    if vendor is not None:
-        sys.stdout.write(_contract(settings, served, path, vendor))
+    if wanted is not None:
+        sys.stdout.write(_contract(settings, served, path, wanted))
         return
     documents = [
         render.cron_job(resource, accepted, settings)
@@ -119,20 +120,22 @@ def _render(settings: Settings, path: str, vendor: str | None) -> None:
 
 
 def _contract(
-    settings: Settings, served: list[tuple[VendorSync, list[Accepted]]], path: str, vendor: str
+    settings: Settings, served: list[tuple[VendorSync, list[Accepted]]], path: str, wanted: str
 ) -> str:
-    """Return the RunSpec of the one plants run of that vendor as JSON for people."""
+    """Return the RunSpec of one vendor's run as JSON for people."""
+    vendor, _, stream = wanted.partition("/")
     runs = {
         accepted.assignment.key: render.run_spec(resource, accepted, settings)
         for resource, accepted_ones in served
         for accepted in accepted_ones
     }
-    if len(served) > 1 or (vendor, "plants") not in runs:
-        names = ", ".join(sorted(name for name, stream in runs if stream == "plants"))
+    key = vendor, stream or "plants"
+    if len(served) > 1 or key not in runs:
+        names = ", ".join(sorted("/".join(found) for found in runs))
         raise _UsageError(
-            f"{path} has no single resource with a vendor {vendor!r}; it has: {names}"
+            f"{path} has no single resource with a run {'/'.join(key)!r}; it has: {names}"
         )
-    return runs[vendor, "plants"].model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"
+    return runs[key].model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"
 
 
 def _preview(settings: Settings, path: str, at: datetime | None, count: int) -> None:

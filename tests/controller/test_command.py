@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from ruamel.yaml import YAML
 
@@ -56,14 +58,25 @@ def test_render_prints_the_contract_of_one_run(invoke):
     code, out, err = invoke("render", GOOD, "--run", "solarman")
 
     spec = RunSpec.model_validate_json(out)
-    assert (code, err, spec.vendor.name) == (0, "", "solarman")
+    assert (code, err, spec.vendor.name, spec.stream) == (0, "", "solarman", "plants")
+
+
+def test_render_prints_the_contract_of_a_run_of_alerts(invoke):
+    sample = Path(__file__).parents[2] / "manifests/samples/two-vendors.yaml"
+
+    code, out, err = invoke("render", sample.read_text(), "--run", "sungrow/alerts")
+
+    spec = RunSpec.model_validate_json(out)
+    assert (code, err, spec.vendor.name, spec.stream) == (0, "", "sungrow", "alerts")
 
 
 def test_a_contract_of_a_vendor_that_is_not_there_names_those_that_are(invoke):
     code, _, err = invoke("render", GOOD, "--run", "helios")
 
     assert code == 64
-    assert "no single resource with a vendor 'helios'; it has: off, solarman" in err
+    assert (
+        "no single resource with a run 'helios/plants'; it has: off/plants, solarman/plants" in err
+    )
 
 
 def test_words_that_older_readers_take_for_something_else_are_quoted(invoke):

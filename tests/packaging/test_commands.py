@@ -43,9 +43,9 @@ def test_render_and_preview_need_no_cluster():
         "vendorsync_operator", "preview", sample, "--at", "2026-02-02T18:50:00+05:30", "--count=2"
     )
 
-    assert rendered.stdout.count("kind: CronJob") == 2
+    assert rendered.stdout.count("kind: CronJob") == 4
     assert previewed.returncode == 0
-    assert len(previewed.stdout.splitlines()) == 5
+    assert len(previewed.stdout.splitlines()) == 9
     assert "Tue 2026-02-03 06:" in previewed.stdout
 
 

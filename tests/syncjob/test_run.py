@@ -397,7 +397,6 @@ def test_a_dry_run_writes_nothing_but_the_calls_it_made(job):
         ("public", "vendors"),
         ("vendorsync", "runs"),
         ("vendorsync", "leases"),
-        ("vendorsync", "slots"),
     ):
         assert job.app.rows(every_row(*table)) == []
     assert job.app.value("SELECT token IS NULL FROM vendorsync.accounts")

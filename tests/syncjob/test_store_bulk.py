@@ -68,17 +68,6 @@ def test_both_ways_of_writing_give_the_same_rows(app):
     assert app.rows(rows) == copied
 
 
-def test_a_role_that_may_not_make_temporary_tables_writes_by_the_thousand(app, caplog):
-    name = app.value("SELECT current_database()")
-    with stored_run(app) as run:
-        app.do(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC, vendorsync_run")
-        for name in ("first", "second"):
-            settle(run.records, plants(2 * PIECE + 1, name=name))
-
-    assert app.rows("SELECT name, count(*) FROM plants GROUP BY 1") == [("second", 2 * PIECE + 1)]
-    assert caplog.text.count("may not create temporary tables") == 1
-
-
 @pytest.mark.fault("D5")
 @pytest.mark.requirement("R09")
 def test_ten_poison_records_of_ten_thousand_are_found_and_only_these(app):

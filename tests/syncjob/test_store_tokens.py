@@ -485,7 +485,7 @@ class RenewingVendor:
         self.asked: list[str] = []
 
     def login(self):
-        return Token("logged-in", NOON + timedelta(hours=1), NOON, refresh_token="r0")
+        return Token("logged-in", NOON + timedelta(hours=1), NOON, refresh_token="refresh-token-0")
 
     def renew(self, refresh_token):
         self.asked.append(refresh_token)
@@ -497,13 +497,13 @@ class RenewingVendor:
 
 @pytest.mark.fault("T8")
 def test_a_token_is_renewed_without_a_login_and_the_refresh_token_is_kept_if_none_comes(tokens):
-    vendor = RenewingVendor("r1", None, None)
+    vendor = RenewingVendor("refresh-token-1", None, None)
     token = tokens().refresh(None, vendor.login)
     for _ in range(3):
         run = tokens(renew=vendor.renew)
         token = run.refresh(run.current(), lambda: pytest.fail("no login is needed"))
 
-    assert vendor.asked == ["r0", "r1", "r1"]
+    assert vendor.asked == ["refresh-token-0", "refresh-token-1", "refresh-token-1"]
     assert (token.value, token.generation) == ("renewed-3", 4)
 
 
@@ -512,7 +512,7 @@ def test_a_token_is_renewed_without_a_login_and_the_refresh_token_is_kept_if_non
     "refusal", [TokenExpiredError("invalid_grant"), CredentialsRejectedError("invalid_grant")]
 )
 def test_a_refresh_token_that_is_not_good_any_more_costs_one_login_and_no_block(tokens, refusal):
-    vendor = RenewingVendor(refusal, "r2")
+    vendor = RenewingVendor(refusal, "refresh-token-2")
     stale = tokens().refresh(None, vendor.login)
 
     got = tokens(renew=vendor.renew).refresh(stale, vendor.login)
@@ -523,7 +523,7 @@ def test_a_refresh_token_that_is_not_good_any_more_costs_one_login_and_no_block(
 
 @pytest.mark.fault("T8")
 def test_a_refresh_token_is_never_used_twice_by_two_runs(app, tokens):
-    vendor = RenewingVendor("r1", "r2")
+    vendor = RenewingVendor("refresh-token-1", "refresh-token-2")
     stale = tokens().refresh(None, vendor.login)
     runs = [tokens(renew=vendor.renew) for _ in range(4)]
 
@@ -531,7 +531,7 @@ def test_a_refresh_token_is_never_used_twice_by_two_runs(app, tokens):
         got = set(pool.map(lambda run: run.refresh(stale, vendor.login).value, runs))
 
     assert got == {"renewed-1"}
-    assert vendor.asked == ["r0"]
+    assert vendor.asked == ["refresh-token-0"]
 
 
 @pytest.mark.fault("T8")
@@ -551,10 +551,10 @@ def test_a_refresh_token_is_encrypted_hidden_and_no_part_of_the_metadata(app, to
     tokens(on_token=heard.append).refresh(None, RenewingVendor().login)
 
     stored = tokens().current()
-    assert (stored.metadata, stored.refresh_token) == ({}, "r0")
-    assert "r0" in heard
-    assert "r0" not in repr(stored)
-    assert "r0" not in str(app.rows("SELECT metadata FROM vendorsync.accounts"))
+    assert (stored.metadata, stored.refresh_token) == ({}, "refresh-token-0")
+    assert "refresh-token-0" in heard
+    assert "refresh-token-0" not in repr(stored)
+    assert "refresh-token-0" not in str(app.rows("SELECT metadata FROM vendorsync.accounts"))
 
 
 @pytest.mark.fault("T9")

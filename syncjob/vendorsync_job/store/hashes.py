@@ -27,8 +27,10 @@ def storing(vendor_id: int, stream: str, hashes: Mapping[str, bytes]) -> Stateme
     return Statement(
         "WITH new AS (SELECT key, substr(%(hashes)s::bytea, (16 * n - 15)::int, 16) AS hash"
         " FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS k (key, n)),"
-        " old AS (SELECT h.hash FROM vendorsync.hashes AS h JOIN new USING (key)"
-        " WHERE h.vendor_id = %(vendor)s AND h.stream = %(stream)s),"
+        # OFFSET keeps the planner to a look-up by key, which it misses without statistics.
+        " old AS (SELECT h.hash FROM new, LATERAL (SELECT s.hash FROM vendorsync.hashes AS s"
+        " WHERE s.vendor_id = %(vendor)s AND s.stream = %(stream)s AND s.key = new.key"
+        " OFFSET 0) AS h),"
         " written AS (INSERT INTO vendorsync.hashes AS stored (vendor_id, stream, key, hash)"
         " SELECT %(vendor)s, %(stream)s, key, hash FROM new"
         " ON CONFLICT (vendor_id, stream, key) DO UPDATE SET hash = excluded.hash"

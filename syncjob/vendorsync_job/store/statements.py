@@ -56,12 +56,8 @@ class RecordStatements:
 
     def present(self) -> sql.Composed:
         """Return which of %(keys)s are rows of the organization."""
-        return sql.SQL(
-            "SELECT p.{key} FROM {table} AS p WHERE {ours} AND p.{key} = ANY (%(keys)s)"
-        ).format(
-            key=sql.Identifier(self._table.key),
-            table=self._place.table(self._table.name),
-            ours=VENDOR_AND_ORGANIZATION,
+        return sql.SQL("SELECT k.key FROM unnest(%(keys)s::text[]) AS k (key), {row}").format(
+            row=self._row("k")
         )
 
     def standing(self) -> sql.Composed:
@@ -70,13 +66,14 @@ class RecordStatements:
         The table's own row type rounds as the upsert would.
         """
         return sql.SQL(
-            "SELECT stored.{key}, {differs} FROM {table} AS stored"
-            " JOIN jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb) AS excluded"
-            " USING ({key}) WHERE stored.vendor_id = %(vendor)s"
-            " AND stored.org_id = %(organization)s"
+            "SELECT stored.{key}, {differs}"
+            " FROM jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb) AS excluded,"
+            " LATERAL (SELECT * FROM {table} AS p WHERE {ours} AND p.{key} = excluded.{key}"
+            " OFFSET 0) AS stored"
         ).format(
             key=sql.Identifier(self._table.key),
             table=self._place.table(self._table.name),
+            ours=VENDOR_AND_ORGANIZATION,
             differs=self._differs(),
         )
 
@@ -85,17 +82,36 @@ class RecordStatements:
 
         Joined with the rows, since people delete some.
         """
+        source = (
+            "unnest(%(keys)s::text[]) AS k (key), LATERAL (SELECT s.key, s.hash"
+            " FROM vendorsync.hashes AS s WHERE s.vendor_id = %(vendor)s"
+            " AND s.stream = %(stream)s AND s.key = k.key OFFSET 0) AS h"
+            if of_keys
+            else "(SELECT s.key, s.hash FROM vendorsync.hashes AS s"
+            " WHERE s.vendor_id = %(vendor)s AND s.stream = %(stream)s OFFSET 0) AS h"
+        )
         return sql.SQL(
-            "SELECT string_agg(found.hash, ''::bytea) FROM (SELECT h.hash"
-            " FROM vendorsync.hashes AS h,"
-            # OFFSET keeps the look-up by key, which the planner misses without statistics.
-            " LATERAL (SELECT FROM {table} AS p WHERE {ours} AND p.{key} = h.key OFFSET 0) AS p"
-            " WHERE h.vendor_id = %(vendor)s AND h.stream = %(stream)s {which}) AS found"
+            "SELECT string_agg(found.hash, ''::bytea)"
+            " FROM (SELECT h.hash FROM {source}, {row} {limit}) AS found"
+        ).format(
+            source=sql.SQL(source),
+            row=self._row("h"),
+            limit=sql.SQL("" if of_keys else "LIMIT %(limit)s"),
+        )
+
+    def _row(self, keys: str) -> sql.Composed:
+        """Join the row of each key in the column `key` of `keys`, if it is there.
+
+        OFFSET keeps the planner to a look-up by key: without statistics, in a table just filled,
+        it would read all rows of the vendor for each handful of keys.
+        """
+        return sql.SQL(
+            "LATERAL (SELECT FROM {table} AS p WHERE {ours} AND p.{key} = {keys}.key OFFSET 0) AS p"
         ).format(
             table=self._place.table(self._table.name),
-            key=sql.Identifier(self._table.key),
             ours=VENDOR_AND_ORGANIZATION,
-            which=sql.SQL("AND h.key = ANY (%(keys)s)" if of_keys else "LIMIT %(limit)s"),
+            key=sql.Identifier(self._table.key),
+            keys=sql.Identifier(keys),
         )
 
     def _definitions(self) -> sql.Composed:

@@ -5,7 +5,6 @@ A row that the database refuses is found by halving; the others are written.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 FOREIGN = "OwnedByAnotherOrganization"
 PIECE = 1000
 """Rows up to which a JSON document costs less than a COPY into a temporary table."""
-
-log = logging.getLogger(__name__)
-
-
-class StagingRefusedError(Exception):
-    """The role may not create temporary tables."""
 
 
 @dataclass
@@ -57,7 +50,6 @@ class Upsert:
     def __init__(self, table: RecordTable, place: Place, statements: RecordStatements) -> None:
         self._statements = statements
         self._values = place.values
-        self._stages = True
         self._refusals: tuple[type[psycopg.Error], ...] = (
             psycopg.DataError,
             psycopg.IntegrityError,
@@ -74,20 +66,7 @@ class Upsert:
     def _write(self, exchange: Exchange, rows: Sequence[Row], written: Written) -> None:
         if not rows:
             return
-        if len(rows) > PIECE and self._stages:
-            try:
-                counted = self._staged(exchange, rows)
-            except StagingRefusedError:
-                self._stages = False
-                log.warning("the role may not create temporary tables; rows go in by the thousand")
-                self._write(exchange, rows, written)
-                return
-        elif len(rows) > PIECE:
-            for start in range(0, len(rows), PIECE):
-                self._write(exchange, rows[start : start + PIECE], written)
-            return
-        else:
-            counted = self._sent(exchange, rows)
+        counted = (self._staged if len(rows) > PIECE else self._sent)(exchange, rows)
         if isinstance(counted, psycopg.Error):
             self._halve(exchange, rows, written, counted)
         else:
@@ -119,11 +98,8 @@ class Upsert:
     def _staged(self, exchange: Exchange, rows: Sequence[Row]) -> tuple[int, int] | psycopg.Error:
         """Write rows by way of a temporary table."""
         statements = self._statements
-        try:
-            exchange.run(SAVEPOINT, Statement(statements.stage()))
-        except psycopg.errors.InsufficientPrivilege:
-            exchange.refused()
-            raise StagingRefusedError from None
+        # Outside the try: a right that is missing here is no fault of a row.
+        exchange.run(SAVEPOINT, Statement(statements.stage()))
         try:
             exchange.copy(statements.copy(), statements.types, rows)
             counted, _, _ = exchange.run(
