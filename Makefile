@@ -34,6 +34,7 @@ test: lint  ## everything CI runs, on a real cluster and a real PostgreSQL
 	@$(BIN)/python -m dev.timed "test cluster" $(BIN)/python -m dev.cluster --name test up
 	@$(BIN)/python -m dev.timed "generated files" $(BIN)/python -m dev.generate --check
 	@$(BIN)/python -m dev.timed "tests" $(BIN)/pytest --rows $(ROWS) --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m dev.rows $(ROWS) --summary
 
 demo: .venv/installed  ## from a checkout to plants in PostgreSQL on a real cluster
 	@$(BIN)/python -m dev.demo up
@@ -58,3 +59,4 @@ rows: .venv/installed  ## requirement rows and faults with the tests that showed
 
 lock: .venv/installed  ## resolve requirements/*.txt anew from pyproject.toml
 	@$(BIN)/python -m dev.lock
+	@$(BIN)/python -m bench.lock

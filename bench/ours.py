@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.database import ORGANIZATION, VENDOR
 from vendorsync_api.reasons import Trigger
+from vendorsync_api.run import RunSpec
 from vendorsync_job import report
 from vendorsync_job.listing import Listing
 from vendorsync_job.report import Outcome
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from vendorsync_job.models import Counts, Page, Plant
     from vendorsync_job.store.tables import RecordTable
 
-BATCH: Final = 1000
+BATCH: Final = RunSpec.model_fields["batch_size"].default
 
 
 @dataclass(frozen=True)

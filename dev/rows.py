@@ -1,4 +1,7 @@
-"""`python -m dev.rows FILE`: each requirement row and fault with the tests that showed it."""
+"""`python -m dev.rows FILE [--summary]`: rows and faults with the tests that showed them.
+
+With `--summary` only how many of them were shown, and which were not.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from pathlib import Path
 ROWS = Path(__file__).resolve().parents[1] / "tests" / "rows.toml"
 
 
-def main(path: Path) -> int:
-    """Print one line a row: the id, then its tests, or `none`."""
+def main(path: Path, *, summary: bool = False) -> int:
+    """Print one line a row: the id, then its tests, or `none`; or one line a kind of rows."""
     if not path.exists():
         print(f"{path} does not exist: run `make test` first.", file=sys.stderr)
         return 66
@@ -23,11 +26,18 @@ def main(path: Path) -> int:
     for test, found in record.items():
         for row in found["rows"]:
             shown[row] |= {test.split("[")[0]} - failed
-    for rows in tomllib.loads(ROWS.read_text()).values():
-        for row in rows:
-            print(row, " ".join(sorted(shown[row])) or "none")
+    for kind, rows in tomllib.loads(ROWS.read_text()).items():
+        if summary:
+            missing = [row for row in rows if not shown[row]]
+            print(
+                f"{kind} rows shown: {len(rows) - len(missing)} of {len(rows)};"
+                f" not shown: {' '.join(missing) or 'none'}"
+            )
+        else:
+            for row in rows:
+                print(row, " ".join(sorted(shown[row])) or "none")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), summary="--summary" in sys.argv[2:]))

@@ -115,6 +115,9 @@ class Vendor(Protocol):
     def answer(self, request: Request) -> Answer | Reply:
         """Do what the vendor would do."""
 
+    def rows(self, account: str, request: Request) -> list[Json]:
+        """Render the rows that a call for a list asks for; it is neither judged nor counted."""
+
     def refusal(self, code: str, message: str) -> Json | Reply:
         """Build the vendor's error envelope, or the reply where its status says it."""
 

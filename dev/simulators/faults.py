@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from dev.simulators.exchange import Vendor
 
 BEFORE: Final = ("latency", "reset")
-"""Kinds that act before the vendor is asked; see `delivery` for those that act on the wire."""
+"""Kinds that act before the vendor is asked; see `delivery` for those that act on the wire.
+
+A latency lasts `seconds`, or until the faults are replaced.
+"""
 
 DELIVERIES: Final = ("drip", "stall", "reset_mid_body", "wrong_length")
 

@@ -11,7 +11,7 @@ from functools import partial
 from threading import Event, RLock
 from typing import TYPE_CHECKING, Any, Final
 
-from dev.simulators.effects import BODY_FAULTS, REPLACEMENTS, ROW_FAULTS, Page, encode, rows_of
+from dev.simulators.effects import BODY_FAULTS, REPLACEMENTS, ROW_FAULTS, Page, encode
 from dev.simulators.exchange import (
     Adjustable,
     Answer,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from dev.simulators.accounts import Accounts
 
 CALLS_KEPT: Final = 100_000
+STOP_SECONDS: Final = 0.1
+"""How often who waits looks whether the simulators stop."""
 CHANGEABLE: Final = frozenset(
     {"name", "kind", "status", "capacity_kw", "latitude", "longitude", "address", "timezone"}
 )
@@ -54,15 +56,24 @@ def built_in(accounts: Accounts) -> dict[str, Maker]:
 
 
 class Outcome:
-    """What comes of one request: the reply, how to deliver it, and its line in the call log."""
+    """What comes of one request: the reply, how to deliver it, and its line in the call log.
+
+    `replaced` is set when others take the place of the faults that hit it.
+    """
 
     def __init__(
-        self, vendor: Vendor, request: Request, account: str | None, faults: list[Fault]
+        self,
+        vendor: Vendor,
+        request: Request,
+        account: str | None,
+        faults: list[Fault],
+        replaced: Event,
     ) -> None:
         self.vendor = vendor
         self.request = request
         self.account = account
         self.faults = faults
+        self.replaced = replaced
         self.reply = Reply()
         self.word = "pending"
         self.seconds: float | None = None
@@ -117,6 +128,7 @@ class Simulation:
         self._log: deque[Outcome] = deque(maxlen=CALLS_KEPT)
         self._offset = 0.0
         self._frozen_at: float | None = None
+        self._replaced = Event()
         self.stopping = Event()
         self.vendors: dict[str, Vendor] = {}
         self.reset()
@@ -125,7 +137,7 @@ class Simulation:
         """Go back to the start: plants, tokens, passwords, faults, clock and call log."""
         with self._lock:
             self._offset, self._frozen_at = 0.0, None
-            self._faults.set([])
+            self._replace_faults([])
             self._log.clear()
             self.vendors = {name: make(self.now) for name, make in self._makers.items()}
 
@@ -184,12 +196,12 @@ class Simulation:
             self._faults.add(fault)
 
     def set_faults(self, faults: Iterable[Fault] = ()) -> None:
-        """Replace all faults; without any, clear them."""
+        """Replace all faults; without any, clear them. Who waits for a latency is answered."""
         wanted = list(faults)
         for fault in wanted:
             fault.check()
         with self._lock:
-            self._faults.set(wanted)
+            self._replace_faults(wanted)
 
     def faults(self) -> tuple[Fault, ...]:
         """Give the faults in force, with what is left of their counts."""
@@ -237,7 +249,7 @@ class Simulation:
         with self._lock:
             account = vendor.account_of(request)
             faults = self._faults.take(vendor, account, request)
-            outcome = Outcome(vendor, request, account, faults)
+            outcome = Outcome(vendor, request, account, faults, self._replaced)
             self._log.append(outcome)
             return outcome
 
@@ -273,9 +285,9 @@ class Simulation:
         return answer.payload
 
     def _spoil_rows(self, vendor: Vendor, outcome: Outcome, answer: Answer) -> None:
-        request = outcome.request
+        request, account = outcome.request, outcome.account
         listing = listing_of(vendor, request)
-        if answer.outcome != "ok" or listing is None:
+        if answer.outcome != "ok" or listing is None or account is None:
             return
 
         size = size_of(listing, request)
@@ -285,8 +297,7 @@ class Simulation:
             turned = {listing.page: place}
             query = {name: str(turned.get(name, value)) for name, value in request.query.items()}
             body = None if request.body is None else {**request.body, **turned}
-            found = vendor.answer(replace(request, query=query, body=body))
-            return rows_of(listing, found.payload) if isinstance(found, Answer) else []
+            return vendor.rows(account, replace(request, query=query, body=body))
 
         page = Page(
             listing=listing,
@@ -298,6 +309,11 @@ class Simulation:
         for fault in outcome.faults:
             if fault.kind in ROW_FAULTS:
                 ROW_FAULTS[fault.kind](page, fault.options)
+
+    def _replace_faults(self, faults: list[Fault]) -> None:
+        self._faults.set(faults)
+        self._replaced.set()
+        self._replaced = Event()
 
     def _vendor(self, name: str) -> Vendor:
         if name not in self.vendors:
@@ -317,8 +333,15 @@ def wait_before(simulation: Simulation, outcome: Outcome) -> bool:
     """Act out the faults that come before the answer; True tells to reset the connection."""
     for fault in outcome.faults:
         if fault.kind == BEFORE[0]:
-            simulation.stopping.wait(float(fault.options.get("seconds", 1)))
+            _wait(simulation, outcome, float(fault.options.get("seconds", 1)))
     return outcome.fault(BEFORE[1]) is not None
+
+
+def _wait(simulation: Simulation, outcome: Outcome, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if simulation.stopping.is_set() or outcome.replaced.wait(min(left, STOP_SECONDS)):
+            return
 
 
 def call_json(call: Call) -> Json:

@@ -156,6 +156,16 @@ class SolarmanCloud:
             return Answer(payload, refusal.code)
         return Answer(payload)
 
+    def rows(self, account: str, request: Request) -> list[Json]:
+        """Render the rows that a call for a list asks for; it is neither judged nor counted."""
+        grant = self._tokens.owner(_bearer(request))
+        listing = self.listing if request.path == LIST_PATH else self.alert_listing
+        if grant is None:
+            return []
+        answer = self._routes[request.path](request, grant, self._accounts[account])
+        rows: list[Json] = answer[listing.rows[-1]]
+        return rows
+
     def refusal(self, code: str, message: str) -> Json:
         """Build the error envelope; the code is text."""
         return {"code": code, "msg": message, "success": False, "requestId": self._request_id()}

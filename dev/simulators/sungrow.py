@@ -146,6 +146,12 @@ class SungrowCloud:
         outcome = "ok" if state == "1" else f"login_state {state}"
         return Answer(self._envelope("1", "success", result), outcome)
 
+    def rows(self, account: str, request: Request) -> list[Json]:
+        """Render the rows that a call for a list asks for; it is neither judged nor counted."""
+        result = self._routes[request.path](request.body or {}, self._accounts[account])
+        rows: list[Json] = result["pageList"]
+        return rows
+
     def refusal(self, code: str, message: str) -> Json:
         """Build the error envelope."""
         return self._envelope(code, message, None)

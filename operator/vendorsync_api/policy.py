@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GROUP = "vendorsync.policies"
+
+SLICES: Final = 24
+"""Parts of an allowance's time in which the ledger counts its calls."""
+LONGEST_PACED: Final = 60
+"""Seconds; an allowance over up to this turns so soon that a run waits for it."""
 
 
 class Options(BaseModel):
@@ -26,11 +31,34 @@ class PolicyError(ValueError):
 
 @dataclass(frozen=True)
 class Budget:
-    """An allowance of calls: at most `calls` in any `seconds`, `reserve` of them for logins."""
+    """An allowance of calls: at most `calls` in any `seconds`.
+
+    Logins and listings may use the `reserve` among them, calls about single plants may not.
+    """
 
     calls: int
     seconds: int
     reserve: int = 0
+
+    @property
+    def paces(self) -> bool:
+        """Whether a run waits for room in place of ending."""
+        return self.seconds <= LONGEST_PACED
+
+    @property
+    def slices_held(self) -> int:
+        """Slices that a reserved call may wait until it is sent, after the one it was taken in."""
+        return SLICES // 2 if self.paces else 1
+
+    @property
+    def slices_counted(self) -> int:
+        """Slices in a row that are counted together: never more than `calls` are sent in them."""
+        return SLICES + self.slices_held + 1
+
+    @property
+    def seconds_counted(self) -> float:
+        """Seconds that a call counts at the longest, a little more than the vendor counts it."""
+        return self.seconds * self.slices_counted / SLICES
 
 
 @dataclass(frozen=True)
@@ -38,7 +66,7 @@ class AlertListing:
     """How a vendor lists alerts.
 
     `calls_per_run` is what one run costs, its login included. With `per_plant` the calls about
-    single plants are not in it: the run makes as many as the budgets leave above their reserve.
+    single plants are not in it: the runs share what the budgets leave them above the reserve.
     """
 
     calls_per_run: int = 4

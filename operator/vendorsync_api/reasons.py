@@ -96,8 +96,9 @@ class RunReason(StrEnum):
         Result.PARTIAL,
         ExitCode.OK,
         False,
-        "The vendor's allowance of calls did not reach for every plant. The next run goes on where"
-        " this one stopped; lengthen the interval of the alerts if it never comes round.",
+        "The run's share of the vendor's allowance of calls did not reach for every plant. The next"
+        " run goes on where this one stopped. A longer interval of the plants or the alerts leaves"
+        " more calls for the alerts of each plant, and so does a larger allowance.",
     )
     RESTRICTED_WINDOW = (
         "RestrictedWindow",
@@ -119,8 +120,10 @@ class RunReason(StrEnum):
         Result.SKIPPED,
         ExitCode.OK,
         False,
-        "Other runs held all the places that the vendor allows at once for half of this run's time."
-        " The next run tries again; spread: Hashed keeps runs of many organizations apart.",
+        "Other runs held every place for half of this run's time; the message says which: those"
+        " that the vendor allows one account, or those that VendorSync itself gives all runs of one"
+        " adapter on one database, of which the last is for plants alone. The next run tries again;"
+        " spread: Hashed keeps runs of many organizations apart.",
     )
     VENDOR_THROTTLED = (
         "VendorThrottled",

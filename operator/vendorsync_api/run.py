@@ -155,6 +155,9 @@ class RunSpec(Model):
     full_compare_hours: Annotated[int, Field(ge=1)] = 24
     """Hours after which rows themselves are compared again, not only what was last written."""
     legacy_tokens: LegacyTokens = LegacyTokens.IGNORE
+    detail_calls: Annotated[int | None, Field(ge=0)] = None
+    """Calls about single plants that a run may make, its share of the allowance; no limit if None.
+    """
 
 
 class RunReport(Model):

@@ -238,9 +238,10 @@ class Streams(Model):
     alerts: Annotated[
         StreamSpec | None,
         about(
-            "The alerts; synced only if declared, on a clock of their own. A vendor that lists them"
-            " by plant is asked about as many plants as its allowance of calls leaves room for; the"
-            " next run goes on from there.",
+            "The alerts; synced only if declared, on a clock of their own. Of a vendor that lists"
+            " them by plant, each run has an equal share of the calls that the allowance leaves"
+            " beside the plants; the next run goes on from there, and one round may take several"
+            " runs.",
             example={"schedule": {"intervalMinutes": 60, "restrictedWindows": []}},
         ),
     ] = None
@@ -267,7 +268,10 @@ class VendorStreams(Model):
     ] = None
     alerts: Annotated[
         VendorStreamSpec | None,
-        about("Override for the alerts.", example={"schedule": {"intervalMinutes": 120}}),
+        about(
+            "Override for the alerts: once a day suits a vendor that lists them by plant.",
+            example={"schedule": {"intervalMinutes": 1440}},
+        ),
     ] = None
 
 
@@ -660,7 +664,8 @@ class Display(Model):
     last_sync_time: Annotated[
         str | None,
         about(
-            "When the newest run that was not skipped ended, UTC.",
+            "When the newest run of plants that was not skipped ended, UTC; those of other streams"
+            " stand in vendors.",
             example="2026-11-22T08:00:41Z",
             max_length=40,
         ),
@@ -743,7 +748,10 @@ class VendorStatus(Model):
     last_failure_time: Annotated[str | None, _time("When a run last failed.")] = None
     next_schedule_time: Annotated[str | None, _time("When the next run is due.")] = None
     consecutive_failures: Annotated[
-        int | None, about("Failed runs since the last success.", example=2, unit="runs", ge=0)
+        int | None,
+        about(
+            "Runs since the last success that failed or were partial.", example=2, unit="runs", ge=0
+        ),
     ] = None
     total: Annotated[int | None, _count("Records that the vendor listed.", 250)] = None
     created: Annotated[int | None, _count("New records.", 10)] = None
@@ -772,7 +780,8 @@ class VendorSyncStatus(Model):
         tuple[Condition, ...],
         about(
             "Ready: the spec is accepted and its CronJobs are applied. Synced: the last run of each"
-            " active vendor and stream succeeded. Degraded: somebody has to act.",
+            " active vendor and stream succeeded, or used its share of the calls in a round that"
+            " takes several runs. Degraded: somebody has to act.",
             example=[],
             max_length=8,
             schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
@@ -782,9 +791,10 @@ class VendorSyncStatus(Model):
         Display | None,
         about("Effective values, for the printed columns.", example={"interval": "15m"}),
     ] = None
-    next_schedule_time: Annotated[str | None, _time("When the next run of any vendor is due.")] = (
-        None
-    )
+    next_schedule_time: Annotated[
+        str | None,
+        _time("When the next run of any vendor's plants is due; other streams stand in vendors."),
+    ] = None
     last_sync_request: Annotated[
         str | None,
         about(

@@ -45,6 +45,16 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Share:
+    """What a run of a stream that is asked plant by plant has of the vendor's allowance."""
+
+    calls: int
+    """About single plants, of each run."""
+    kept: int
+    """Calls of the allowance that no such call may use."""
+
+
+@dataclass(frozen=True)
 class Accepted:
     """A vendor and stream that can be served, and what rendering must know of it."""
 
@@ -55,6 +65,16 @@ class Accepted:
     """The allowed addresses of this adapter, sorted."""
     ca_secret: str | None = None
     """Secret that signs the certificate of the vendor's address."""
+    detail_calls: int | None = None
+    """Calls about single plants that each run may make; None without a limit."""
+
+    @property
+    def share(self) -> Share | None:
+        """How the runs divide the vendor's allowance among them; None if they need not."""
+        if self.detail_calls is None:
+            return None
+        kept = max(budget.reserve for budget in self.policy.budgets if not budget.paces)
+        return Share(self.detail_calls, kept)
 
 
 class _RefusedError(Exception):
@@ -73,10 +93,14 @@ def judge(
         policy = _policy(assignment, policies)
         endpoint = _endpoint(assignment, policy, settings.allowed_endpoints)
         timetable = _timetable(resource, assignment, settings)
+        share = None
         # A private address is a stand-in for the vendor's cloud, which alone has these limits.
         if endpoint is None or not endpoint.allow_private:
             _check_interval(timetable, policy)
-            _check_budgets(_loads(resource, assignment, timetable, policy, settings), policy)
+            loads = [_load(assignment.stream, timetable, policy)]
+            if assignment.stream != "plants":
+                loads = [*_plants(resource, assignment, settings, policies), *loads]
+            share = _share(loads, policy)
     except _RefusedError as refused:
         return Refusal(assignment, refused.reason, str(refused))
     adapter_endpoints = (e for e in settings.allowed_endpoints if e.adapter == policy.adapter)
@@ -86,6 +110,7 @@ def judge(
         policy,
         tuple(sorted(adapter_endpoints, key=lambda allowed: allowed.origin)),
         endpoint.ca_secret if endpoint else None,
+        share,
     )
 
 
@@ -192,82 +217,78 @@ class _Load:
     stream: Stream
     timetable: Timetable
     calls: int
-    """Of one run. Calls about single plants are not in it: a run stops them at the reserve."""
+    """Of one run, those about single plants left out."""
+    by_plant: bool = False
+    """A run makes calls about single plants besides, its share of what the others leave."""
+
+    def runs(self, budget: Budget) -> int:
+        """Return the most runs whose calls the ledger counts together."""
+        days, seconds = divmod(budget.seconds_counted, _DAY)
+        daily = self.timetable.ticks_per_day
+        rest = math.ceil(seconds / (self.timetable.shortest_gap * 60))
+        return int(days) * daily + min(daily, rest)
 
 
-def _loads(
-    resource: VendorSync,
-    assignment: Assignment,
-    timetable: Timetable,
-    policy: VendorPolicy,
-    settings: Settings,
+def _load(stream: Stream, timetable: Timetable, policy: VendorPolicy) -> _Load:
+    if stream == "plants" or policy.alerts is None:
+        return _Load(stream, timetable, policy.calls_per_run)
+    return _Load(stream, timetable, policy.alerts.calls_per_run, policy.alerts.per_plant)
+
+
+def _plants(
+    resource: VendorSync, assignment: Assignment, settings: Settings, policies: Policies
 ) -> list[_Load]:
-    """Return what spends from the account's allowance, the judged stream last.
+    """Return what the same vendor's plants spend: nothing if they do not run.
 
     The plants come first: alerts are refused when both do not fit, and the plants go on.
     """
-    if assignment.stream == "plants" or policy.alerts is None:
-        return [_Load(assignment.stream, timetable, policy.calls_per_run)]
-    alerts = _Load("alerts", timetable, policy.alerts.calls_per_run)
-    plants = _plants_timetable(resource, assignment, settings)
-    return [alerts] if plants is None else [_Load("plants", plants, policy.calls_per_run), alerts]
-
-
-def _plants_timetable(
-    resource: VendorSync, assignment: Assignment, settings: Settings
-) -> Timetable | None:
-    """Return the schedule of the same vendor's plants, None if they do not run."""
     if resource.spec.stream_specs["plants"].suspend:
-        return None
-    try:
-        return resolve.timetable(resource, replace(assignment, stream="plants"), settings.schedule)
-    except ScheduleError:
-        return None
+        return []
+    plants = replace(assignment, stream="plants")
+    verdict = judge(resource, plants, settings=settings, policies=policies)
+    if isinstance(verdict, Refusal):
+        return []
+    return [_load("plants", verdict.timetable, verdict.policy)]
 
 
-def _check_budgets(loads: list[_Load], policy: VendorPolicy) -> None:
-    for budget in policy.budgets:
-        _check_budget(loads, policy, budget)
+def _share(loads: list[_Load], policy: VendorPolicy) -> int | None:
+    """Return the calls about single plants that each run of the last load may make.
+
+    None if it makes none, or has no allowance that it could use up. Refuses loads that do not fit.
+    """
+    shares = {budget: _left(loads, policy, budget) for budget in policy.budgets}
+    lasting = [share for budget, share in shares.items() if not budget.paces]
+    return min(lasting, default=None) if loads[-1].by_plant else None
 
 
-def _check_budget(loads: list[_Load], policy: VendorPolicy, budget: Budget) -> None:
-    runs = [_runs_within(load.timetable, budget.seconds) for load in loads]
+def _left(loads: list[_Load], policy: VendorPolicy, budget: Budget) -> int:
+    """Return what each run of the last load has of what the runs of all of them leave."""
+    runs = [load.runs(budget) for load in loads]
     calls = sum(n * load.calls for n, load in zip(runs, loads, strict=True))
     left = budget.calls - budget.reserve
-    if calls <= left:
-        return
+    if calls + (runs[-1] if loads[-1].by_plant else 0) <= left:
+        return (left - calls) // runs[-1]
+    span = _span(budget.seconds_counted)
     said = [
-        f"{_counted(n, 'run')}{f' of {load.stream}' if len(loads) > 1 else ''} in"
-        f" {_span(budget.seconds)} of {_counted(load.calls, 'call')} each"
+        f"{_counted(n, 'run')}{f' of {load.stream}' if len(loads) > 1 else ''} in {span} of"
+        f" {_counted(load.calls, 'call')} each"
         for n, load in zip(runs, loads, strict=True)
     ]
+    kept = f", less {budget.reserve} kept for further logins and listings" * bool(budget.reserve)
+    besides = "; each run of alerts needs one more for the alerts of a plant" * loads[-1].by_plant
     raise _RefusedError(
         ConditionReason.BUDGET_EXCEEDED,
-        f"{' and '.join(said)} make {calls} calls; {policy.title} leaves {left} ({budget.calls}"
-        f" less {budget.reserve} for logins){_besides(loads, policy)}",
+        f"{' and '.join(said)} make {calls} calls; {policy.title} leaves {left} ({budget.calls} in"
+        f" {_span(budget.seconds)}, which count for up to {span}{kept}){besides}",
     )
 
 
-def _besides(loads: list[_Load], policy: VendorPolicy) -> str:
-    """Say what the sum leaves out."""
-    if loads[-1].stream == "plants" or policy.alerts is None or not policy.alerts.per_plant:
-        return ""
-    return "; the calls for the alerts of each plant are not in the sum, they take what is left"
-
-
-def _runs_within(timetable: Timetable, seconds: int) -> int:
-    """Return the most runs that start within so many seconds."""
-    if seconds >= _DAY:
-        return math.ceil(timetable.ticks_per_day * seconds / _DAY)
-    return min(timetable.ticks_per_day, math.ceil(seconds / (timetable.shortest_gap * 60)))
-
-
-def _span(seconds: int) -> str:
+def _span(seconds: float) -> str:
     for size, unit in ((_DAY, "day"), (3600, "hour"), (60, "minute")):
-        if seconds % size == 0:
-            return _counted(seconds // size, unit)
-    return _counted(seconds, "second")
+        if seconds % size == 0 or seconds >= 2 * size:
+            return _counted(round(seconds / size, 1), unit)
+    return _counted(round(seconds, 1), "second")
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+def _counted(number: float, noun: str) -> str:
+    return f"{number:.10g} {noun}{'s' * (number != 1)}"

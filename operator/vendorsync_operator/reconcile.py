@@ -301,6 +301,7 @@ class Reconciler:
             suspended=visit.resource.spec.suspend or not self._settings.schedule.enabled,
             assignments=tuple(visit.assignments),
             timetables=timetables,
+            shares={key: each.share for key, each in visit.accepted.items() if each.share},
             problems=tuple(visit.problems),
             outcomes=await self._read_outcomes(visit),
             request_done=visit.request_done,

@@ -279,6 +279,7 @@ def run_spec(resource: VendorSync, accepted: Accepted, settings: Settings) -> ru
         vanish_guard_percent=spec.run.vanish_guard_percent,
         full_compare_hours=spec.run.full_compare_hours,
         legacy_tokens=run.LegacyTokens(spec.database.legacy_tokens or settings.legacy_tokens),
+        detail_calls=accepted.detail_calls,
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vendorsync_api.schedule import Timetable
+    from vendorsync_operator.accept import Share
     from vendorsync_operator.resolve import Assignment
 
 GRACE = timedelta(minutes=1)
@@ -80,6 +81,8 @@ class Sight:
     assignments: tuple[Assignment, ...] = ()
     timetables: dict[tuple[str, str], Timetable] = field(default_factory=dict)
     """Effective schedules by vendor and stream, of those that are accepted."""
+    shares: dict[tuple[str, str], Share] = field(default_factory=dict)
+    """Of those asked plant by plant, what each run has of the vendor's allowance."""
     problems: tuple[Problem, ...] = ()
     outcomes: tuple[runs.Outcome, ...] = ()
     request_done: str | None = None
@@ -96,10 +99,7 @@ def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncSta
         observed_generation=sight.generation,
         conditions=_conditions(old, sight, active, now),
         display=_display(sight, entries, active),
-        next_schedule_time=min(
-            (entry.next_schedule_time for entry in entries if entry.next_schedule_time),
-            default=None,
-        ),
+        next_schedule_time=_soonest(entry for entry in entries if entry.stream == "plants"),
         last_sync_request=sight.request_done or old.last_sync_request,
         summary=_summary(active),
         vendors=tuple(entries),
@@ -171,9 +171,13 @@ def _next_time(entry: VendorStatus, timetable: Timetable | None, now: datetime) 
 
 def overdue_at(status: VendorSyncStatus) -> datetime | None:
     """Return when the next times must be looked at again although nothing happened."""
-    if status.next_schedule_time is None:
-        return None
-    return datetime.fromisoformat(status.next_schedule_time) + GRACE
+    soonest = _soonest(status.vendors)
+    return None if soonest is None else datetime.fromisoformat(soonest) + GRACE
+
+
+def _soonest(entries: Iterable[VendorStatus]) -> str | None:
+    times = (entry.next_schedule_time for entry in entries)
+    return min(filter(None, times), default=None)
 
 
 def _conditions(
@@ -206,12 +210,30 @@ def _conditions(
 def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:
     if not sight.problems:
         count = len(sight.timetables)
-        return "True", ConditionReason.APPLIED, f"{count} CronJob{'s' * (count != 1)} applied"
+        applied = f"{count} CronJob{'s' * (count != 1)} applied"
+        return "True", ConditionReason.APPLIED, applied + _rounds(sight)
     told = _told(sight.problems)
     if stopped := _stopped(sight):
         ending = f" Scheduled runs of {', '.join(stopped)} are stopped until then."
         told = _cut(told, max(_MESSAGE_LIMIT - len(ending), 0)) + ending
     return "False", sight.problems[0].reason, told
+
+
+def _rounds(sight: Sight) -> str:
+    """Return what to expect of the streams that are asked plant by plant.
+
+    The numbers follow from the spec, so they stand still while it does.
+    """
+    names: dict[int, list[str]] = {}
+    for (vendor, stream), share in sight.shares.items():
+        names.setdefault(share.calls, []).append(f"{vendor}/{stream}")
+    told = [
+        f"; the vendor's allowance leaves each run of {', '.join(found)} {calls}"
+        f" call{'s' * (calls != 1)} about single plants, so one round over all plants may take"
+        " several runs"
+        for calls, found in names.items()
+    ]
+    return _cut("".join(told), _PARTS_LIMIT)
 
 
 def _stopped(sight: Sight) -> list[str]:
@@ -233,13 +255,31 @@ def _synced(
         return "Unknown", ConditionReason.SUSPENDED, "scheduled runs are suspended"
     if not active:
         return "Unknown", ConditionReason.NO_STREAMS, "every vendor or stream is suspended"
-    failed = _failures(entry for entry in active if runs.failing(entry))
+    under_way = [entry for entry in active if _goes_on(sight, entry)]
+    failed = _failures(entry for entry in active if runs.failing(entry) and entry not in under_way)
     if failed:
         return "False", ConditionReason.RUNS_FAILED, "; ".join(told for _, told in failed)
     waiting = [entry for entry in active if runs.standing(entry) is None]
     if waiting:
         return "Unknown", ConditionReason.AWAITING_FIRST_RUN, _awaited(sight, waiting)
-    return "True", ConditionReason.ALL_SYNCED, "the last run of every vendor and stream succeeded"
+    told = "the last run of every vendor and stream succeeded"
+    if under_way:
+        names = _cut(", ".join(map(_title, under_way)), _PARTS_LIMIT)
+        told += f", but for {names}: a round over all plants takes several runs there and goes on"
+    return "True", ConditionReason.ALL_SYNCED, told
+
+
+def _goes_on(sight: Sight, entry: VendorStatus) -> bool:
+    """Tell whether a partial run did all that it had calls for, in a round that goes on.
+
+    Such a run stands in `vendors` as the partial one it was, but is no reason for Synced to be
+    false, which it would be for ever. One that stopped because the allowance itself is used up but
+    for the reserve is: somebody spends more than the schedules do.
+    """
+    share = sight.shares.get((entry.name, entry.stream))
+    if share is None or runs.failing(entry) != RunReason.BUDGET_SPENT:
+        return False
+    return entry.budget_remaining is None or entry.budget_remaining > share.kept
 
 
 def _awaited(sight: Sight, waiting: list[VendorStatus]) -> str:
@@ -324,14 +364,15 @@ def _title(entry: VendorStatus) -> str:
 
 
 def _display(sight: Sight, entries: list[VendorStatus], active: list[VendorStatus]) -> Display:
-    plants = [table for (_, stream), table in sight.timetables.items() if stream == "plants"]
+    tables = [table for (_, stream), table in sight.timetables.items() if stream == "plants"]
+    plants = [entry for entry in entries if entry.stream == "plants"]
     synced = [entry for entry in active if entry.stream == "plants"]
     good = sum(runs.standing(entry) is not None and not runs.failing(entry) for entry in synced)
     return Display(
-        interval=_joined((table.interval_text for table in plants), 120),
-        window=_joined((table.window_text for table in plants), 400),
+        interval=_joined((table.interval_text for table in tables), 120),
+        window=_joined((table.window_text for table in tables), 400),
         vendors=f"{good}/{len(synced)}",
-        last_sync_time=max(filter(None, map(_last_sync, entries)), default=None),
+        last_sync_time=max(filter(None, map(_last_sync, plants)), default=None),
     )
 
 

@@ -13,6 +13,7 @@ SyncError                       has a RunReason, so an exit code, a result and a
 │   ├── ThrottledError          too many calls; rest until `retry_after` (exit 69)
 │   │   ├── QuotaExhaustedError allowance used up; rest until it turns (exit 65)
 │   │   │   └── BudgetSpentError    so says our own ledger, without asking the vendor
+│   │   │       └── DetailsSpentError   for calls about single plants alone
 │   │   └── AccountLockedError  the vendor locked the account; rest a day (exit 77)
 │   └── VendorUnavailableError  transient (exit 69)
 │       ├── ListingTimeoutError     the run needs the time that is left to write and report
@@ -156,6 +157,10 @@ class QuotaExhaustedError(ThrottledError):
 
 class BudgetSpentError(QuotaExhaustedError):
     """The ledger has no call left for this purpose; nothing was sent."""
+
+
+class DetailsSpentError(BudgetSpentError):
+    """No call about a single plant is left; logins and listings may still have some."""
 
 
 class AccountLockedError(ThrottledError):

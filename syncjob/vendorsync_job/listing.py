@@ -23,11 +23,11 @@ class Listing(Generic[Record]):
             write(page.records, page.rejected)
         finish(complete=plants.complete, because=plants.error, duplicates=plants.duplicates)
 
-    The keys within a yielded page are unique. A key of an earlier page comes again only if its
-    record differs by now, and then counts: whoever collects several pages before writing keeps the
-    last record of a key and counts the other as a duplicate. Repeated records that do not differ,
-    and all but the last of a key within one page, are dropped and counted in `duplicates`, so that
-    rows = records yielded + rejected + duplicates at any moment.
+    The keys within a yielded page are unique: all but the last record of a key are dropped and
+    counted in `duplicates`. So is a record that the page before had just the same, which happens
+    where pages shift while they are read. Any other key that comes again is yielded, and counts:
+    whoever collects several pages before writing keeps the last record of a key and counts the
+    other as a duplicate. So rows = records yielded + rejected + duplicates at any moment.
 
     The listing ends with a page that says so or with the last record of the vendor's total,
     whichever comes first; a total that turns out too small is not believed.
@@ -36,7 +36,7 @@ class Listing(Generic[Record]):
     the iteration ends and `error` holds the reason: what came before is good. Everything else is
     raised, and so is any error on the first page.
 
-    Memory holds two numbers for each key, never the records.
+    Memory holds a number for each key, and the records of two pages.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class Listing(Generic[Record]):
         self._pages = pages
         self._key = key
         self._max_pages = max_pages
-        self._seen: dict[int, int] = {}
+        self._seen: set[int] = set()
+        self._before: dict[str, Record] = {}
         self._fingerprints: dict[int, int] = {}
         self._nameless = 0
         self.pages = 0
@@ -78,6 +79,14 @@ class Listing(Generic[Record]):
     def distinct(self) -> int:
         """Different records listed so far, those that cannot be stored included."""
         return len(self._seen) + self._nameless
+
+    @property
+    def tells_absent(self) -> bool:
+        """Whether a record that was not listed is not there.
+
+        Not so if a record came without a key that can be read: it may be the one that is missed.
+        """
+        return self.complete and not self._nameless
 
     def has(self, key: str) -> bool:
         """Tell whether the vendor listed this key, be it a record that cannot be stored."""
@@ -122,23 +131,19 @@ class Listing(Generic[Record]):
 
     def _distinct(self, page: Page[Record]) -> Page[Record]:
         last = {self._key(record): record for record in page.records}
-        records = tuple(record for key, record in last.items() if self._is_news(key, record))
+        self._seen.update(map(_digest, last))
         for item in page.rejected:
             if item.key is None:
                 self._nameless += 1
             else:
-                self._seen.setdefault(_digest(item.key), 0)
+                self._seen.add(_digest(item.key))
+        same = {key for key in last.keys() & self._before if last[key] == self._before[key]}
+        records = tuple(record for key, record in last.items() if key not in same)
+        self._before = last
         self.rows += len(page.records) + len(page.rejected)
         self.rejected += len(page.rejected)
         self.duplicates += len(page.records) - len(records)
         return replace(page, records=records)
-
-    def _is_news(self, key: str, record: Record) -> bool:
-        digest, content = _digest(key), hash(record)
-        if self._seen.get(digest) == content:
-            return False
-        self._seen[digest] = content
-        return True
 
     def _finish(self) -> None:
         if self.total and not self.rows:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vendorsync_job.errors import (
+    DetailsSpentError,
+    ListingTimeoutError,
     ThrottledError,
-    VendorRefusedError,
-    VendorUnavailableError,
+    VendorError,
 )
 from vendorsync_job.listing import Listing
 
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REFUSALS = 3
-"""Plants in excess of those answered that may be refused before the account itself is at fault."""
+ENDS = (ThrottledError, ListingTimeoutError)
+"""What ends a round, whichever plant it meets."""
+FAILURES = 3
+"""Plants in excess of those answered that may fail before the account itself is at fault."""
 
 
 class Round:
@@ -32,7 +35,9 @@ class Round:
     It begins after the plant `cursor`, where the round before ended, and goes on from the front
     when it reaches the end. `reached` hears of each plant whose alerts are all read. When the
     budget or the vendor's patience ends after the first plant, the round ends and `error` holds the
-    reason. A plant that the vendor refuses is left out; many of them raise the refusal.
+    reason; when no call about single plants is left, also before it. A plant that alone takes more
+    calls than a run has is passed by half read, or none after it would ever be asked for. So is a
+    plant that the vendor refuses or answers badly; many of them raise the error.
     """
 
     def __init__(
@@ -55,8 +60,8 @@ class Round:
         ]
         self.asked = 0
         """Plants whose alerts are all read."""
-        self.refused = 0
-        """Plants that the vendor knows nothing of, or does not show."""
+        self.failed = 0
+        """Plants that the vendor does not show, or answers badly for."""
         self.duplicates = 0
         self.complete = False
         """Every plant was asked, and none of the listings lacks a record."""
@@ -72,21 +77,26 @@ class Round:
             )
             try:
                 yield from self._counted(listing)
-            except (ThrottledError, VendorUnavailableError) as error:
-                if not self.asked:
+            except ENDS as error:
+                if not (self.asked or isinstance(error, DetailsSpentError)):
                     raise
                 self.error = error
                 return
-            except VendorRefusedError as error:
-                self._refuse(plant, error)
+            except VendorError as error:
+                self._pass_by(plant, error)
                 continue
-            if listing.error is not None:
+            if isinstance(listing.error, ENDS):
                 self.error = listing.error
+                if not self.asked and isinstance(listing.error, DetailsSpentError):
+                    self._reached(plant)
                 return
+            if listing.error is not None:
+                self._pass_by(plant, listing.error)
+                continue
             whole = whole and listing.complete
             self.asked += 1
             self._reached(plant)
-        self.complete = whole and not self.refused
+        self.complete = whole and not self.failed
 
     def _counted(self, listing: Listing[Alert]) -> Iterator[Page[Alert]]:
         before = self.duplicates
@@ -94,9 +104,11 @@ class Round:
             self.duplicates = before + listing.duplicates
             yield page
 
-    def _refuse(self, plant: str, error: VendorRefusedError) -> None:
-        self.refused += 1
-        if self.refused > self.asked + REFUSALS - 1:
+    def _pass_by(self, plant: str, error: VendorError) -> None:
+        self.failed += 1
+        if self.failed > self.asked + FAILURES - 1:
             raise error
         log.warning("plant %s is left out: %s", plant, error)
         self.error = self.error or error
+        # Or the next round would begin with it, and may never come to the others.
+        self._reached(plant)

@@ -62,7 +62,7 @@ class Plants:
         """Count the absence of each plant, mark those absent long enough, clear those back."""
         if not isinstance(pages, Listing):
             return Absence()
-        retired = stored.retire(pages.has, complete=pages.complete)
+        retired = stored.retire(pages.has, complete=pages.tells_absent)
         return Absence(retired.marked, retired.held)
 
 
@@ -83,21 +83,11 @@ class Alerts:
 
     def pages(self, session: Session, stored: StoredRun[Any] | None) -> Pages[Any]:
         """Return one listing of the account, or one of each plant after the other."""
-        place = self.place
-        plants = (
-            {}
-            if place.vendor_id is None
-            else self.database.retrying(
-                lambda cursor: active_plants(
-                    cursor, place.schema, place.organization_id, place.vendor_id or 0
-                ),
-                read_only=True,
-            )
-        )
+        plants = active_plants(self.database, self.place)
         query = AlertQuery(
             since=self.now - timedelta(days=self.listing.days),
             until=self.now,
-            zones={key: plant.time_zone for key, plant in plants.items() if plant.time_zone},
+            zones={key: zone for key, zone in plants.items() if zone},
             default_zone=self.default_zone,
         )
         if not self.listing.per_plant:
@@ -117,6 +107,6 @@ class Alerts:
 
     def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
         """End the open alerts that a complete list of open ones lacks."""
-        if self.listing.active_only and isinstance(pages, Listing) and pages.complete:
+        if self.listing.active_only and isinstance(pages, Listing) and pages.tells_absent:
             return Absence(stored.end_absent(pages.has))
         return Absence()

@@ -13,6 +13,7 @@ from vendorsync_job.errors import BudgetSpentError, SyncError, ThrottledError
 from vendorsync_job.logs import context
 from vendorsync_job.ports import RenewingAdapter
 from vendorsync_job.report import Outcome
+from vendorsync_job.rounds import Round
 from vendorsync_job.session import AccountSession
 from vendorsync_job.sources import Absence, Alerts, Plants
 from vendorsync_job.store import bindings, schema
@@ -114,7 +115,9 @@ class OpenStream:
 
     @property
     def _owner(self) -> str:
-        return self.run.setting.job_name or str(self.run.id)
+        # Two namespaces may have Jobs of one name that work for one account.
+        job = self.run.setting.job_name
+        return f"{self.run.spec.resource.namespace}/{job}" if job else str(self.run.id)
 
     def _source(self) -> Source:
         run, policy, adapter = self.run, self.policy, self.access.adapter
@@ -140,6 +143,7 @@ class OpenStream:
             self.access.account,
             owner=self._owner,
             deadline=self.run.deadline,
+            leaves_one=self.run.spec.stream != "plants",
             clock=self.run.setting.monotonic,
             sleep=sleep,
         )
@@ -168,13 +172,13 @@ class OpenStream:
         run.budget_remaining = self.ledger.remaining()
         absence = Absence() if stored is None else source.absent(pages, stored)
         run.progress.counts = replace(run.progress.counts, vanished=absence.marked)
+        if isinstance(pages, Round) and isinstance(pages.error, BudgetSpentError):
+            return Outcome(RunReason.BUDGET_SPENT, str(pages.error))
         return _outcome(run, held=absence.is_held)
 
 
 def _outcome(run: Run, *, held: bool) -> Outcome:
     progress = run.progress
-    if isinstance(progress.error, BudgetSpentError):
-        return Outcome(RunReason.BUDGET_SPENT, str(progress.error))
     if progress.error is not None:
         return Outcome(RunReason.LISTING_INCOMPLETE, f"the listing stopped early: {progress.error}")
     if not progress.complete:
@@ -226,6 +230,7 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
                     if spec.stream == "alerts" and policy.alerts
                     else policy.calls_per_run
                 ),
+                details=spec.detail_calls,
                 sleep=setting.stop.sleep,
             )
         )

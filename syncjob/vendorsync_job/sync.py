@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from vendorsync_job.errors import VendorError
 from vendorsync_job.models import Counts
 
 if TYPE_CHECKING:
@@ -108,11 +109,16 @@ def sync(
             settled, duplicate=settled.duplicate + listing.duplicates
         )
 
-    for page in listing:
-        stop.check()
-        sink.renew()
-        settle(sink.take(page.records, page.rejected))
-        if sink.pending >= batch_size:
-            commit()
+    try:
+        for page in listing:
+            stop.check()
+            sink.renew()
+            settle(sink.take(page.records, page.rejected))
+            if sink.pending >= batch_size:
+                commit()
+    except VendorError:
+        # What the vendor said until then is good, and the calls are spent.
+        commit()
+        raise
     commit()
     progress.complete, progress.error = listing.complete, listing.error

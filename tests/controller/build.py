@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +32,7 @@ POLICIES = {
         options=FakeOptions,
         minimum_interval_minutes=5,
         calls_per_run=3,
-        budgets=(Budget(calls=300, seconds=86_400, reserve=20),),
+        budgets=(Budget(calls=330, seconds=86_400, reserve=20),),
         alerts=AlertListing(calls_per_run=2),
     ),
     "narrow": VendorPolicy(
@@ -43,6 +44,9 @@ POLICIES = {
         identity_keys=("token",),
     ),
 }
+POLICIES["single"] = replace(
+    POLICIES["fake"], adapter="single", alerts=AlertListing(calls_per_run=1, per_plant=True)
+)
 
 
 def policies(adapter: str) -> VendorPolicy:

@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 
 from tests.controller.build import NOW, SETTINGS, policies, resource, vendor
-from vendorsync_api.policy import AlertListing, load_policy
+from vendorsync_api.policy import AlertListing, Budget, load_policy
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.run import AllowedEndpoint
+from vendorsync_job.ports import Purpose
+from vendorsync_job.store.windows import Window
 from vendorsync_operator import accept, resolve
 
 PRIVATE = AllowedEndpoint(
@@ -94,7 +96,7 @@ ALL_DAY = [{"start": "00:00", "end": "12:00"}, {"start": "12:00", "end": "00:00"
         pytest.param(
             resource(schedule={"restrictedWindows": [], "intervalMinutes": 12}),
             ConditionReason.BUDGET_EXCEEDED,
-            "120 runs in 1 day of 3 calls each make 360 calls; Fake Cloud leaves 280",
+            "130 runs in 26 hours of 3 calls each make 390 calls; Fake Cloud leaves 310",
             id="more calls than the allowance",
         ),
     ],
@@ -186,7 +188,7 @@ def test_an_allowance_per_hour_is_held_against_the_runs_of_an_hour():
     verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=lambda adapter: policy)
 
     assert isinstance(verdict, accept.Refusal)
-    assert "4 runs in 1 hour of 3 calls each make 12 calls" in verdict.message
+    assert "5 runs in 65 minutes of 3 calls each make 15 calls" in verdict.message
 
 
 def test_an_allowance_per_year_is_held_against_the_runs_of_all_its_days():
@@ -198,7 +200,7 @@ def test_an_allowance_per_year_is_held_against_the_runs_of_all_its_days():
     verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=lambda adapter: policy)
 
     assert isinstance(verdict, accept.Refusal)
-    assert "18980 runs in 365 days of 3 calls each make 56940 calls" in verdict.message
+    assert "20580 runs in 395.4 days of 3 calls each make 61740 calls" in verdict.message
 
 
 def with_alerts(alerts, plants=None, **fields):
@@ -224,8 +226,9 @@ def test_alerts_that_do_not_fit_beside_the_plants_are_refused_and_the_plants_go_
     assert isinstance(plants, accept.Accepted)
     assert alerts.reason is ConditionReason.BUDGET_EXCEEDED
     assert alerts.message == (
-        "48 runs of plants in 1 day of 3 calls each and 96 runs of alerts in 1 day of 2 calls each"
-        " make 336 calls; Fake Cloud leaves 280 (300 less 20 for logins)"
+        "52 runs of plants in 26 hours of 3 calls each and 104 runs of alerts in 26 hours of 2"
+        " calls each make 364 calls; Fake Cloud leaves 310 (330 in 1 day, which count for up to 26"
+        " hours, less 20 kept for further logins and listings)"
     )
 
 
@@ -241,7 +244,7 @@ def test_alerts_of_a_vendors_own_schedule_are_held_against_that():
 
     verdict = judge(declared, "alerts")
 
-    assert "144 runs of alerts in 1 day of 2 calls each" in verdict.message
+    assert "156 runs of alerts in 26 hours of 2 calls each" in verdict.message
 
 
 @pytest.mark.parametrize(
@@ -249,8 +252,10 @@ def test_alerts_of_a_vendors_own_schedule_are_held_against_that():
     [
         {"schedule": {"intervalMinutes": 45}},
         {"schedule": {"restrictedWindows": ALL_DAY}},
+        {"schedule": {"cron": "* * * * *"}},
+        {"schedule": {"intervalMinutes": 5}},
     ],
-    ids=["no schedule", "no tick"],
+    ids=["no schedule", "no tick", "too often", "more calls than the allowance"],
 )
 def test_alerts_are_served_though_the_plants_schedule_is_refused(plants):
     declared = with_alerts({"intervalMinutes": 60}, plants=plants)
@@ -259,25 +264,140 @@ def test_alerts_are_served_though_the_plants_schedule_is_refused(plants):
     assert isinstance(judge(declared, "alerts"), accept.Accepted)
 
 
-def test_calls_for_single_plants_are_left_out_of_the_sum_and_the_message_says_so():
-    policy = replace(policies("fake"), alerts=AlertListing(calls_per_run=2, per_plant=True))
-    declared = with_alerts({"intervalMinutes": 15})
+def by_plant(*budgets, **alerts):
+    """A vendor that lists alerts plant by plant."""
+    listing = AlertListing(**{"calls_per_run": 2, "per_plant": True} | alerts)
+    return replace(policies("fake"), budgets=budgets or policies("fake").budgets, alerts=listing)
+
+
+def judge_alerts(declared, policy, settings=SETTINGS):
     assignment = next(
-        a for a in resolve.assignments(declared, SETTINGS.schedule) if a.stream == "alerts"
+        a for a in resolve.assignments(declared, settings.schedule) if a.stream == "alerts"
+    )
+    return accept.judge(declared, assignment, settings=settings, policies=lambda adapter: policy)
+
+
+def test_alerts_by_plant_share_what_the_scheduled_calls_leave_above_the_reserve():
+    declared = with_alerts({"intervalMinutes": 60})
+
+    verdict = judge_alerts(declared, by_plant())
+
+    assert isinstance(verdict, accept.Accepted)
+    assert verdict.detail_calls == (330 - 20 - 52 * 3 - 26 * 2) // 26 == 3
+    assert verdict.share == accept.Share(calls=3, kept=20)
+
+
+def test_the_share_is_the_smallest_over_the_allowances_that_last():
+    declared = with_alerts({"intervalMinutes": 60})
+    wide, tight = Budget(10_000, 30 * 86_400), Budget(300, 86_400)
+
+    def share(*budgets):
+        return judge_alerts(declared, by_plant(*budgets)).detail_calls
+
+    assert share(wide, tight) == share(tight) < share(wide)
+    assert share(tight, Budget(30, 60)) == share(tight)
+
+
+@pytest.mark.parametrize(
+    ("policy", "settings"),
+    [
+        pytest.param(by_plant(per_plant=False), SETTINGS, id="one listing of the account"),
+        pytest.param(by_plant(Budget(30, 60)), SETTINGS, id="an allowance that runs wait for"),
+        pytest.param(by_plant(), replace(SETTINGS, allowed_endpoints=(PRIVATE,)), id="stand-in"),
+    ],
+)
+def test_without_an_allowance_to_share_a_run_has_no_limit_of_its_own(policy, settings):
+    declared = with_alerts(
+        {"intervalMinutes": 60},
+        vendors=[vendor(**({"baseURL": PRIVATE.origin} if settings is not SETTINGS else {}))],
     )
 
-    verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=lambda adapter: policy)
+    verdict = judge_alerts(declared, policy, settings)
 
-    assert isinstance(verdict, accept.Refusal)
-    assert verdict.message.endswith(
-        "; the calls for the alerts of each plant are not in the sum, they take what is left"
+    assert isinstance(verdict, accept.Accepted)
+    assert (verdict.detail_calls, verdict.share) == (None, None)
+
+
+def test_alerts_by_plant_that_leave_no_call_for_a_plant_are_refused():
+    declared = with_alerts({"intervalMinutes": 60})
+    budget = Budget(calls=52 * 3 + 26 * 2 + 25, seconds=86_400)
+
+    verdict = judge_alerts(declared, by_plant(budget))
+
+    assert verdict.reason is ConditionReason.BUDGET_EXCEEDED
+    assert verdict.message == (
+        "52 runs of plants in 26 hours of 3 calls each and 26 runs of alerts in 26 hours of 2 calls"
+        " each make 208 calls; Fake Cloud leaves 233 (233 in 1 day, which count for up to 26"
+        " hours); each run of alerts needs one more for the alerts of a plant"
     )
+    one_more = replace(budget, calls=budget.calls + 1)
+    assert judge_alerts(declared, by_plant(one_more)).detail_calls == 1
 
 
 @pytest.mark.parametrize("adapter", ["solarman", "sungrow"])
 def test_the_built_in_vendors_take_plants_and_alerts_at_the_usual_times(adapter):
-    declared = resource(vendors=[vendor(adapter=adapter)], streams={"alerts": {}})
+    hourly = {"schedule": {"intervalMinutes": 60}}
+    declared = resource(vendors=[vendor(adapter=adapter)], streams={"alerts": hourly})
 
     for assignment in resolve.assignments(declared, SETTINGS.schedule):
         verdict = accept.judge(declared, assignment, settings=SETTINGS, policies=load_policy)
         assert isinstance(verdict, accept.Accepted), verdict
+
+
+def test_alerts_by_plant_every_quarter_of_an_hour_are_more_than_the_vendor_allows():
+    declared = resource(vendors=[vendor(adapter="solarman")], streams={"alerts": {}})
+
+    assert judge_alerts(declared, load_policy("solarman")).reason is ConditionReason.BUDGET_EXCEEDED
+
+
+class Account:
+    """The year's calls of an account as the ledger counts them, run after run."""
+
+    def __init__(self, budget):
+        self.window, self.rows = Window(budget), {}
+
+    def take(self, now, calls, purpose):
+        tally = self.window.tally(self.rows, now)
+        taken = min(calls, tally.room(purpose))
+        if taken:
+            tally.take(taken)
+        self.rows = tally.slices
+        return taken
+
+
+@pytest.mark.fault("V4")
+@pytest.mark.requirement("R27")
+@pytest.mark.parametrize(("minutes", "share"), [(60, 2), (1440, 94)])
+def test_two_years_of_alerts_by_plant_never_keep_the_plants_of_an_account_waiting(minutes, share):
+    """200 plants at Solarman: what the operator accepts is what the ledger lets through."""
+    policy = load_policy("solarman")
+    schedule = {"intervalMinutes": minutes, "restrictedWindows": []}
+    declared = resource(
+        vendors=[vendor(adapter="solarman")], streams={"alerts": {"schedule": schedule}}
+    )
+    accepted = judge_alerts(declared, policy)
+    assert isinstance(accepted, accept.Accepted)
+    assert accepted.detail_calls == share
+    account = Account(next(budget for budget in policy.budgets if not budget.paces))
+
+    for tick in range(2 * 365 * 96):
+        now = 1e9 + tick * 900.0
+        minute = tick % 96 * 15
+        if 6 * 60 <= minute < 19 * 60:
+            assert account.take(now, policy.calls_per_run, Purpose.LISTING) == policy.calls_per_run
+        if minute % minutes == 0:
+            assert account.take(now, 1, Purpose.LOGIN) == 1
+            assert account.take(now, min(200, share), Purpose.DETAIL) == share
+
+
+def test_a_schedule_that_the_ledger_would_stop_is_refused():
+    """52 runs a day fit 160 calls a day, but the ledger counts up to 26 hours together: 60 runs."""
+    declared = resource()
+    policy = replace(policies("fake"), budgets=(Budget(calls=160, seconds=86_400),))
+
+    plants = resolve.assignments(declared, SETTINGS.schedule)[0]
+    verdict = accept.judge(declared, plants, settings=SETTINGS, policies=lambda adapter: policy)
+
+    assert isinstance(verdict, accept.Refusal)
+    assert verdict.reason is ConditionReason.BUDGET_EXCEEDED
+    assert "60 runs in 26 hours of 3 calls each make 180 calls" in verdict.message

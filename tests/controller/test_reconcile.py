@@ -509,6 +509,23 @@ def test_a_sync_request_starts_both_streams_but_one_that_is_suspended():
     assert more == ["acme-alpha-plants"]
 
 
+@pytest.mark.requirement("R27")
+def test_alerts_that_are_asked_for_plant_by_plant_are_announced_and_stay_synced():
+    alerts = {"schedule": {"intervalMinutes": 60}}
+    world = World()
+    world.put(document(vendors=[vendor(adapter="single")], streams={"alerts": alerts}))
+    told = world.message()
+    spent = report("Partial", "BudgetSpent", message="share", budget_remaining=200)
+    for stream, said in (("alerts", spent), ("plants", report())):
+        world.finish(f"job-{stream}", pod(said), stream=stream)
+
+    world.reconcile()
+
+    assert world.condition("Synced") == ("True", "AllSynced")
+    assert "each run of alpha/alerts 7 calls about single plants" in told
+    assert world.message() == told
+
+
 def test_a_sync_request_is_done_only_when_all_its_jobs_exist():
     world = World()
     world.put(document())

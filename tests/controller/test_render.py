@@ -5,6 +5,7 @@ import pytest
 
 from tests.controller.build import SETTINGS, policies, resource, vendor
 from vendorsync_api import run
+from vendorsync_api.policy import load_policy
 from vendorsync_api.run import AllowedEndpoint, RunSpec
 from vendorsync_operator import accept, render, resolve
 from vendorsync_operator.drift import drifts
@@ -324,3 +325,24 @@ def test_alerts_have_a_cron_job_of_their_own_with_their_own_clock_and_window():
     assert run_spec(alerts).stream == "alerts"
     assert run_spec(alerts).schedule.windows == ()
     assert run_spec(plants).schedule.windows != ()
+
+
+@pytest.mark.requirement("R27")
+def test_a_run_of_alerts_by_plant_is_told_its_share_of_the_calls():
+    """By hand or by the clock: every Job is made of the same template."""
+    declared = resource(
+        vendors=[vendor(adapter="solarman")],
+        streams={"alerts": {"schedule": {"intervalMinutes": 1440, "restrictedWindows": []}}},
+    )
+
+    def share(assignment):
+        accepted = accept.judge(declared, assignment, settings=SETTINGS, policies=load_policy)
+        assert isinstance(accepted, accept.Accepted)
+        return render.run_spec(declared, accepted, SETTINGS).detail_calls
+
+    told = {
+        assignment.stream: share(assignment)
+        for assignment in resolve.assignments(declared, SETTINGS.schedule)
+    }
+
+    assert told == {"plants": None, "alerts": 94}

@@ -7,6 +7,7 @@ from tests.controller.build import NOW, SETTINGS, job, pod, policies, report, re
 from vendorsync_api.reasons import ConditionReason, RunReason
 from vendorsync_api.v1alpha1 import VendorSyncStatus
 from vendorsync_operator import accept, resolve, runs, status
+from vendorsync_operator.accept import Share
 from vendorsync_operator.status import Problem, Sight
 
 BLANK = VendorSyncStatus()
@@ -475,6 +476,106 @@ def test_plants_that_are_missing_in_great_number_are_told_to_somebody():
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert said in message(found, "Degraded")
     assert "set spec.run.vanishGuardPercent to 100 for one run" in message(found, "Degraded")
+
+
+def rounds(*outcomes, kept=20):
+    """A resource whose alerts are asked plant by plant, 94 plants a run; its plants are in step."""
+    declared = resource(streams={"alerts": {}})
+    seen = sight(declared, outcome(), *outcomes)
+    return replace(seen, shares={("alpha", "alerts"): Share(calls=94, kept=kept)})
+
+
+def stopped(budget_remaining):
+    return outcome(
+        "Partial",
+        "BudgetSpent",
+        stream="alerts",
+        message="share",
+        budget_remaining=budget_remaining,
+    )
+
+
+@pytest.mark.requirement("R27")
+def test_one_who_declares_alerts_by_plant_learns_that_a_round_takes_several_runs():
+    found = status.compute(BLANK, rounds(), NOW)
+
+    assert message(found, "Ready") == (
+        "2 CronJobs applied; the vendor's allowance leaves each run of alpha/alerts 94 calls about"
+        " single plants, so one round over all plants may take several runs"
+    )
+
+
+@pytest.mark.requirement("R27")
+@pytest.mark.parametrize("remaining", [21, None])
+def test_a_round_that_goes_on_with_the_next_run_is_partial_and_still_synced(remaining):
+    found = status.compute(BLANK, rounds(stopped(remaining)), NOW)
+
+    assert conditions(found)["Synced"] == ("True", "AllSynced")
+    assert message(found, "Synced") == (
+        "the last run of every vendor and stream succeeded, but for alpha/alerts: a round over all"
+        " plants takes several runs there and goes on"
+    )
+    entry = found.vendors[0]
+    assert (entry.result, entry.reason, entry.message) == ("Partial", "BudgetSpent", "share")
+    assert entry.last_successful_time is None
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        pytest.param(stopped(20), id="only the reserve is left"),
+        pytest.param(outcome("Failed", "VendorRefused", stream="alerts"), id="another reason"),
+    ],
+)
+def test_a_stream_in_rounds_that_does_not_come_on_is_not_synced(ended):
+    found = status.compute(BLANK, rounds(ended), NOW)
+
+    assert conditions(found)["Synced"] == ("False", "RunsFailed")
+
+
+def test_a_skipped_run_changes_nothing_of_a_round_that_goes_on():
+    first = status.compute(BLANK, rounds(stopped(90)), NOW)
+    skip = outcome("Skipped", "AccountBusy", stream="alerts", at="2026-11-23T07:00:05Z")
+
+    found = status.compute(first, rounds(skip), NOW)
+
+    assert conditions(found) == conditions(first)
+
+
+def with_hourly_alerts(*outcomes, **spec):
+    alerts = {"schedule": {"intervalMinutes": 60, "restrictedWindows": []}}
+    return status.compute(
+        BLANK, sight(resource(streams={"alerts": alerts} | spec), *outcomes), LATE
+    )
+
+
+LATE = NOW.replace(hour=14)
+"""19:30 in Asia/Kolkata: plants rest until 06:00, alerts do not."""
+
+
+def test_the_next_sync_is_that_of_plants_and_agrees_with_the_window_beside_it():
+    found = with_hourly_alerts()
+
+    assert found.next_schedule_time == "2026-11-24T00:30:00Z"
+    times = {entry.stream: entry.next_schedule_time for entry in found.vendors}
+    assert times == {"alerts": "2026-11-23T14:30:00Z", "plants": "2026-11-24T00:30:00Z"}
+
+
+def test_the_times_of_alerts_are_looked_at_again_when_they_pass_though_no_column_shows_them():
+    assert status.overdue_at(with_hourly_alerts()) == LATE.replace(minute=31, second=0)
+
+
+def test_a_resource_whose_plants_are_suspended_shows_no_next_sync():
+    assert with_hourly_alerts(plants={"suspend": True}).next_schedule_time is None
+
+
+def test_the_last_sync_is_that_of_plants():
+    alerts = outcome(stream="alerts", at="2026-11-23T07:00:05Z")
+
+    display = with_hourly_alerts(outcome(), alerts).display
+
+    assert display is not None
+    assert display.last_sync_time == "2026-11-23T06:00:05Z"
 
 
 @pytest.mark.parametrize(

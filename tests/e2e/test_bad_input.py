@@ -39,11 +39,6 @@ SPECS: dict[str, Any] = {
         "NeverRuns",
         ("window",),
     ),
-    "a stream that no adapter has": (
-        lambda v: (v, {"streams": {"alerts": {}}}),
-        "StreamUnsupported",
-        ("alerts", "solarman"),
-    ),
 }
 
 

@@ -44,4 +44,4 @@ def test_the_plain_manifests_install_and_reconcile(second):
 
     assert set(until(ready, "Ready of every sample", seconds=60).values()) == {"Applied"}
     cron_jobs = json.loads(second.kubectl("get", "cronjobs", "-n", "default", "-o", "json"))
-    assert len(cron_jobs["items"]) == 4
+    assert len(cron_jobs["items"]) == 6

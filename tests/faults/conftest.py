@@ -1,8 +1,9 @@
 """The job between proxies: Toxiproxy in front of simulated vendors and of a real PostgreSQL.
 
-Outputs: `toxi`, `clouds` (two Solarman accounts and a Sungrow one), `vendor_proxy` and
+Outputs: `toxi`, `clouds` (four Solarman accounts and a Sungrow one), `vendor_proxy` and
 `database_proxy` (healthy when a test begins), `app` (a migrated database, empty when a test begins:
-what a test alters it puts back, since a database for each would cost more than its run), `job`.
+what a test alters it puts back, since a database for each would cost more than its run), `job`,
+`new_job` (makes one more).
 """
 
 from urllib.parse import urlsplit
@@ -12,9 +13,10 @@ import pytest
 
 from dev.faults import ensure_toxiproxy, toxiproxy
 from dev.simulators import Accounts, simulators
-from tests.faults.jobs import EAST, NORTH, WEST, Job
+from tests.faults.jobs import FAR, SOUTH, JobInside
 from tests.syncjob.builders import RUN_PASSWORD, App
 from tests.syncjob.conftest import server, template
+from tests.syncjob.jobs import EAST, NORTH, WEST
 
 __all__ = ["server", "template"]
 
@@ -30,7 +32,8 @@ def toxi(request):
 
 @pytest.fixture(scope="session")
 def all_clouds():
-    with simulators(Accounts(solarman=(NORTH, EAST), sungrow=(WEST,))) as running:
+    accounts = Accounts(solarman=(NORTH, EAST, SOUTH, FAR), sungrow=(WEST,))
+    with simulators(accounts) as running:
         yield running
 
 
@@ -73,5 +76,18 @@ def app(shared_app):
 
 
 @pytest.fixture
-def job(app, tmp_path, clouds):
-    return Job(app, tmp_path, clouds).lay_out()
+def new_job(app, tmp_path, clouds):
+    made = []
+
+    def make(name="job"):
+        made.append(JobInside(app, tmp_path / name, clouds))
+        return made[-1]
+
+    yield make
+    for job in made:
+        job.close()
+
+
+@pytest.fixture
+def job(new_job):
+    return new_job().lay_out()

@@ -32,9 +32,11 @@ def moment(app: App, trigger: str, act: Callable[[], object]):
         holder.execute(f"SELECT pg_advisory_lock({LOCK})")
 
         def act_and_release():
-            act()
-            with suppress(psycopg.OperationalError):  # the fault may have taken the holder too
-                holder.execute(f"SELECT pg_advisory_unlock({LOCK})")
+            try:
+                act()
+            finally:
+                with suppress(psycopg.OperationalError):  # the fault may have taken the holder too
+                    holder.execute(f"SELECT pg_advisory_unlock({LOCK})")
 
         try:
             with meanwhile(lambda: waits(app), act_and_release):

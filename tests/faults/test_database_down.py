@@ -4,8 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.faults.jobs import LIST, PLANTS, meanwhile, through
+from tests.faults.jobs import before_page
 from tests.faults.moments import AT_ITS_COMMIT, AT_THE_SUMMARY, IN_A_CHUNK, moment
+from tests.syncjob.jobs import LOGIN, PLANTS, through
 from vendorsync_job.errors import DatabaseUnavailableError
 from vendorsync_job.store.connection import Database
 
@@ -55,7 +56,7 @@ def test_a_server_that_stays_away_is_reported_and_the_next_run_completes(
     assert again.reason == (0, "Synced")
     assert again.report["created"] + again.report["unchanged"] == PLANTS
     exactly_once(job)
-    assert len(clouds.calls(path="/account/v1.0/token")) == 1, "the token outlives the outage"
+    assert len(clouds.calls(path=LOGIN)) == 1, "the token outlives the outage"
 
 
 @pytest.mark.parametrize("step", ["in a chunk", "at its commit"])
@@ -68,9 +69,11 @@ def test_after_a_crash_of_the_server_every_plant_is_there_once(job, server, step
         server.stop("kill")
         server.start()
 
-    with moment(job.app, STEPS[step], crash):
-        ended = job.run()
-    job.app.do(f"ALTER DATABASE {name} RESET synchronous_commit")
+    try:
+        with moment(job.app, STEPS[step], crash):
+            ended = job.run()
+    finally:
+        job.app.do(f"ALTER DATABASE {name} RESET synchronous_commit")
 
     # Recovery may take longer than a run waits; then it is the next run's turn.
     assert ended.reason in [(0, "Synced"), (69, "DatabaseUnavailable")]
@@ -80,9 +83,7 @@ def test_after_a_crash_of_the_server_every_plant_is_there_once(job, server, step
 
 
 def test_a_server_that_is_away_between_two_pages_is_not_noticed(job, clouds, database_proxy):
-    clouds.fault("latency", seconds=0.3, path=LIST, page=2)
-
-    with meanwhile(lambda: clouds.calls(path=LIST, page=2), lambda: blink(database_proxy)):
+    with before_page(clouds, 2, lambda: blink(database_proxy)):
         ended = job.run()
 
     assert ended.counts == {"created": PLANTS}

@@ -4,15 +4,16 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from dev.database.binaries import server_identity
-from tests.faults.jobs import LIST, PLANTS, meanwhile
+from dev.stack.waiting import until
+from tests.faults.jobs import before_page
 from tests.faults.moments import AT_ITS_COMMIT, IN_A_CHUNK, end_sessions, moment, sessions
+from tests.syncjob.jobs import PLANTS
 from vendorsync_job.errors import DatabaseUnavailableError, SyncError
 from vendorsync_job.store.connection import LockTimeoutError, Timeouts
 
@@ -31,15 +32,14 @@ def test_a_session_that_the_administrator_ends_is_replaced(job, trigger):
 
 def test_a_pooler_that_restarts_while_a_run_is_idle_is_not_noticed(job, clouds, database_proxy):
     job.lay_out(database_port=database_proxy.port)
-    clouds.fault("latency", seconds=0.5, path=LIST, page=2)
 
     def restart():
         assert sessions(job.app) >= 1
         database_proxy.cut()
-        time.sleep(0.1)
+        job.app.await_sessions_end()
         database_proxy.restore()
 
-    with meanwhile(lambda: clouds.calls(path=LIST, page=2), restart):
+    with before_page(clouds, 2, restart):
         ended = job.run()
 
     assert ended.reason == (0, "Synced")
@@ -60,8 +60,8 @@ def test_too_many_connections_are_told_and_cost_no_call(job, clouds):
 
 
 @contextmanager
-def turned_read_only(app, moment):
-    """What a failover looks like: at a moment sessions end, and new ones cannot write."""
+def turned_read_only(app, clouds):
+    """What a failover looks like: between two pages sessions end, and new ones cannot write."""
     name = app.value("SELECT current_database()")
 
     def turn():
@@ -69,7 +69,7 @@ def turned_read_only(app, moment):
         end_sessions(app)
 
     try:
-        with meanwhile(moment, turn):
+        with before_page(clouds, 2, turn):
             yield
     finally:
         app.do(
@@ -79,9 +79,7 @@ def turned_read_only(app, moment):
 
 
 def test_a_server_that_turns_read_only_keeps_whole_chunks_and_the_next_run_completes(job, clouds):
-    clouds.fault("latency", seconds=0.5, path=LIST, page=2)
-
-    with turned_read_only(job.app, lambda: clouds.calls(path=LIST, page=2)):
+    with turned_read_only(job.app, clouds):
         ended = job.run()
 
     assert ended.reason == (69, "DatabaseUnavailable")
@@ -134,17 +132,17 @@ def test_a_full_disk_is_told_and_what_was_committed_stays(job, small_disk):
     }
 
 
-def slowly(database, timeouts, statement):
+def slowly(app, database, timeouts, statement):
     with database.transaction(timeouts=timeouts) as cursor:
         if timeouts.idle < 1:
-            time.sleep(0.3)
+            app.await_sessions_end()
         cursor.execute(statement)
 
 
 @pytest.mark.parametrize(
     ("timeouts", "statement", "kind"),
     [
-        (Timeouts(statement=0.05), "SELECT pg_sleep(5)", DatabaseUnavailableError),
+        (Timeouts(statement=0.05), "SELECT pg_sleep(60)", DatabaseUnavailableError),
         (Timeouts(lock=0.05), "SELECT count(*) FROM plants", LockTimeoutError),
         (Timeouts(idle=0.05), "SELECT 1", DatabaseUnavailableError),
     ],
@@ -155,7 +153,7 @@ def test_every_time_out_of_the_server_is_transient(app, timeouts, statement, kin
         other.execute("LOCK TABLE plants")
 
         with pytest.raises(SyncError) as caught:
-            slowly(database, timeouts, statement)
+            slowly(app, database, timeouts, statement)
 
         assert type(caught.value) is kind
         with database.transaction() as cursor:
@@ -165,20 +163,26 @@ def test_every_time_out_of_the_server_is_transient(app, timeouts, statement, kin
 def test_a_database_that_falls_silent_cannot_keep_a_run_from_ending(job, clouds, database_proxy):
     """Nobody can break off a wait for an answer that never comes: the process ends itself.
 
-    The second signal does at once what the watchdog does ten seconds after the deadline.
+    A second signal does at once what the watchdog does ten seconds after the first.
     """
     job.lay_out(database_port=database_proxy.port)
-    clouds.fault("latency", seconds=0.3, path=LIST, page=2)
-    process = job.start()
+    heard = "SELECT max(state_change) FROM pg_stat_activity WHERE usename = 'vendorsync_run'"
+    silent_since = []
 
     def silence():
+        silent_since.append(job.app.value(heard))
         database_proxy.add("timeout", timeout=0)
-        time.sleep(1)
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
 
-    with meanwhile(lambda: clouds.calls(path=LIST, page=2), silence):
+    def is_waiting():
+        return silent_since and job.app.value(heard) > silent_since[0]
+
+    process = job.start()
+    with before_page(clouds, 2, silence):
+        until(is_waiting, "page 2 at the server", every=0.02)
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(1)  # signals that come together are one
         ended = job.finish(process)
 
     assert ended.reason == (75, "Interrupted")

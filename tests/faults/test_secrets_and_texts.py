@@ -10,8 +10,8 @@ import pytest
 from psycopg import sql
 
 from dev.simulators import SolarmanAccount, SungrowAccount
-from tests.faults.jobs import LIST, LOGIN, NORTH, PLANTS, WEST
 from tests.syncjob.builders import RUN_PASSWORD
+from tests.syncjob.jobs import LIST, LOGIN, NORTH, PLANTS, WEST
 from vendorsync_job.logs import JOINERS
 
 pytestmark = pytest.mark.postgres

@@ -48,7 +48,7 @@ def proxy(toxi):
         made.remove()
 
 
-def echoed(proxy, text=b"hello", seconds=1.0):
+def echoed(proxy, text=b"hello", seconds=10.0):
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=seconds) as connection:
         connection.sendall(text)
         received = b""

@@ -7,7 +7,8 @@ from time import time
 import pytest
 
 from dev.simulators import SolarmanAccount, SungrowAccount
-from tests.faults.jobs import LIST, LOGIN, NORTH, PLANTS, WEST, meanwhile
+from tests.faults.jobs import before_page
+from tests.syncjob.jobs import LIST, LOGIN, NORTH, PLANTS, WEST
 
 pytestmark = pytest.mark.postgres
 
@@ -154,31 +155,13 @@ def test_odd_pages_end_and_are_counted_right(job, clouds, kind, options, reason,
     assert len(clouds.calls(path=LIST)) <= 4
 
 
-@pytest.mark.fault("V5")
-def test_pages_that_never_end_are_left_in_time_to_keep_what_was_read(job, clouds):
-    clouds.fault("latency", seconds=0.5, path=LIST, page=1)
-    clouds.fault("latency", seconds=0.5, path=LIST, page=2)
-    clouds.fault("latency", seconds=60, path=LIST, page=3)
-
-    ended = job.lay_out(deadlineSeconds=3).run()
-
-    assert ended.reason == (0, "ListingIncomplete")
-    assert "the time for the vendor's pages passed" in ended.report["message"]
-    assert ended.report["durationSeconds"] < 3
-    assert job.count() == ended.report["created"] == 200
-
-
 @pytest.mark.fault("V6")
 def test_of_a_plant_on_two_pages_the_newer_content_wins_and_is_counted_once(job, clouds):
     last = [plant["id"] for plant in clouds.truth("solarman", "north")][99]
     clouds.fault("duplicate_rows", path=LIST, page=2)
-    clouds.fault("latency", seconds=0.3, path=LIST, page=2)
     change = {"op": "rename", "id": last, "name": "Newer"}
 
-    with meanwhile(
-        lambda: clouds.calls(path=LIST, page=2),
-        lambda: clouds.change_plants("solarman", "north", [change]),
-    ):
+    with before_page(clouds, 2, lambda: clouds.change_plants("solarman", "north", [change])):
         ended = job.lay_out(batchSize=1000).run()
 
     assert ended.reason == (0, "Synced")

@@ -134,6 +134,37 @@ def test_the_suite_finds_what_a_careless_adapter_does(site, tmp_path, case):
     assert "failure" in outcomes.values(), printed
 
 
+COUNTING = """
+from dev.simulators.exchange import Request
+from vendorsync_sample.cloud import PLANTS_PATH, SampleCloud
+from vendorsync_sample.contract import FULL, secret
+
+def call():
+    return cloud.answer(listing).payload.get("error", "ok")
+
+now = 1_700_006_400  # midnight UTC
+cloud = SampleCloud((FULL,), lambda: now)
+login = cloud.answer(Request(method="POST", path="/v1/login", body=secret(FULL)))
+query = {"page": "1", "perPage": "1"}
+head = {"authorization": f"Bearer {login.payload['result']['token']}"}
+listing = Request(method="GET", path=PLANTS_PATH, query=query, headers=head)
+print([call() for _ in range(60)].index("TOO_FAST"))
+for _ in range(84):
+    now += 60
+    last = [call() for _ in range(60)]
+print(last.index("DAY_SPENT"))
+now += 86_400
+print(call())
+"""
+
+
+def test_the_simulated_cloud_counts_calls_as_its_description_says(site):
+    done = python("-c", COUNTING, site=site)
+
+    # 1 + 59 in the first minute, 82 minutes of 60, and 20 more are 5,000.
+    assert done.stdout.split() == ["59", "20", "TOKEN_UNKNOWN"], done.stdout + done.stderr
+
+
 def test_an_adapter_without_a_simulated_cloud_is_told_how_to_name_one(site, tmp_path):
     bare = shutil.copytree(site, tmp_path / "site")
     (points,) = bare.glob("*.dist-info/entry_points.txt")

@@ -15,7 +15,7 @@ import pytest
 from dev.simulators import simulators
 from dev.simulators.effects import gzip_bomb
 from dev.simulators.faults import KINDS, Fault
-from tests.simulators.clients import SOLARMAN_LIST, SUNGROW_LIST
+from tests.simulators.clients import EAST, SOLARMAN_LIST, SUNGROW_LIST
 
 
 @pytest.fixture(params=["solarman", "sungrow"])
@@ -64,6 +64,20 @@ def test_latency_delays_the_answer(client):
     begun = time.monotonic()
     assert client.list().status_code == 200
     assert time.monotonic() - begun >= 0.15
+
+
+def test_a_latency_ends_when_the_faults_are_cleared(client):
+    client.sim.fault("latency", seconds=60)
+
+    def clear():
+        while client.sim.calls()[-1].outcome != "pending":
+            time.sleep(0.005)
+        client.sim.set_faults()
+
+    clearing = Thread(target=clear)
+    clearing.start()
+    assert client.list().status_code == 200  # the client waits five seconds at most
+    clearing.join()
 
 
 @pytest.mark.parametrize("kind", ["reset", "reset_mid_body"])
@@ -157,6 +171,18 @@ def test_duplicate_rows_repeat_across_pages(client):
 def test_a_repeated_page_comes_for_every_number(client):
     client.sim.fault("repeated_page")
     assert ids(client, 1) == ids(client, 2) == ids(client, 99)
+
+
+def test_a_fault_of_rows_costs_no_second_call_and_repeats_no_nonce(sungrow):
+    now = int(time.time() * 1000)
+    keys = [{"timestamp": now, "nonce": f"{number:032}"} for number in range(EAST.calls_per_hour)]
+    sungrow.login(EAST, api_key_param=keys[0]).sim.fault("repeated_page")
+    first, second = (
+        sungrow.list(page, size=2, api_key_param=keys[page]).json()["result_data"]
+        for page in (1, 2)
+    )
+    assert len(first["pageList"]) == 2
+    assert first == second
 
 
 def test_the_total_changes_between_pages(client):
@@ -385,11 +411,11 @@ def test_a_stop_does_not_wait_for_a_stall_or_a_drip(trust):
         threads = [Thread(target=call, args=(u,)) for u in (sim.solarman_url, sim.sungrow_url)]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while {c.outcome for c in sim.calls()} != {"http 404", "E911"}:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         begun = time.monotonic()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20  # only tells a stop from a wait for the next drop

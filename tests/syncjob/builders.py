@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from dev.stack.waiting import until
 from vendorsync_api.reasons import Result, Trigger
 from vendorsync_api.run import RunReport, RunSpec
 from vendorsync_job.models import Account, Alert, Counts, Page, Plant
@@ -91,6 +92,17 @@ class App:
         with self.connect() as connection:
             for statement in statements:
                 connection.execute(statement)
+
+    def await_sessions_end(self) -> None:
+        """Wait until runs have no session, and so until the server has counted their writes."""
+        until(
+            lambda: self.value(
+                "SELECT count(*) = 0 FROM pg_stat_activity WHERE usename = 'vendorsync_run'"
+                " AND datname = current_database()"
+            ),
+            "the end of all sessions of runs",
+            every=0.02,
+        )
 
     def add_vendor(self, vendor_id: int = 1, organization_id: int = 3) -> None:
         with self.connect() as connection:

@@ -146,26 +146,29 @@ def test_a_broken_connection_is_tried_again(client, sim, kind):
 @pytest.mark.fault("V8")
 @pytest.mark.parametrize(("kind", "options"), [("drip", {"seconds": 0.1}), ("stall", {})])
 def test_an_answer_that_never_ends_is_cut_at_the_total_time(client, sim, kind, options):
+    """Left alone, the drip would be an answer after some seconds, and the stall never."""
     sim.fault(kind, **options)
-    start = time.monotonic()
 
     with pytest.raises(VendorUnavailableError, match="no complete answer in time"):
         ask(client(limits=Limits(total=0.3, tries=1)))
 
-    assert time.monotonic() - start < 2
-
 
 @pytest.mark.fault("V11")
 def test_a_call_ends_in_time_for_the_run_to_write_what_was_read(client, sim):
+    """Of the run's 100 seconds one is left for the pages when the call begins."""
     sim.fault("stall")
-    deadline = time.monotonic() + 1
-    vendor = client(deadline=deadline)
+    asked: list[float] = []
+
+    def clock():
+        asked.append(time.monotonic())
+        return 89.0 + asked[-1] - asked[1] if asked[1:] else 0.0
+
+    vendor = client(clock=clock, deadline=100.0)
 
     with pytest.raises(ListingTimeoutError, match="vendor's pages passed while waiting for Sim"):
         ask(vendor)
 
     assert vendor.calls == 1
-    assert time.monotonic() < deadline
 
 
 @pytest.mark.fault("V11")
@@ -215,14 +218,15 @@ def test_a_name_that_does_not_resolve_is_unavailable(client):
 
 @pytest.mark.fault("V10")
 def test_a_resolver_that_hangs_does_not_hold_the_run(client):
-    def slow(_host, _port):
-        time.sleep(1)
-        return []
+    over = threading.Event()
 
-    start = time.monotonic()
+    def hanging(_host, _port):
+        over.wait(60)
+        return []  # who waits for this says that the name is unknown
+
     with pytest.raises(VendorUnavailableError, match="no connection in time"):
-        ask(client(resolve=slow, limits=Limits(connect=0.1, tries=1)))
-    assert time.monotonic() - start < 0.9
+        ask(client(resolve=hanging, limits=Limits(connect=0.1, tries=1)))
+    over.set()
 
 
 @pytest.mark.fault("V10")
@@ -438,13 +442,11 @@ def test_a_pause_that_the_server_asked_for_and_the_run_has_no_time_for_is_not_be
 
 @pytest.mark.fault("V8")
 def test_headers_that_drip_are_cut_at_the_total_time(client, canned):
+    """Left alone, they would be an answer after some seconds."""
     server = canned("HTTP/1.1 200 OK", pause=0.1)
-    start = time.monotonic()
 
     with pytest.raises(VendorUnavailableError, match="no complete answer in time"):
         ask(client(server.url, limits=Limits(total=0.3, tries=1)))
-
-    assert time.monotonic() - start < 2
 
 
 def test_an_encoding_that_was_not_asked_for_breaks_the_contract(client, canned):

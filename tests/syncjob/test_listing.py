@@ -204,6 +204,17 @@ def test_rejected_records_are_counted_and_known_to_be_there():
     assert (found.rejected, found.rows, found.complete) == (2, 3, True)
 
 
+@pytest.mark.fault("V7")
+def test_a_record_without_a_readable_key_may_be_the_one_that_is_missed():
+    nameless = listing(page(1, total=2, rejected=(Rejection(None, "no id", {}),)))
+    named = listing(page(1, total=2, rejected=(Rejection("2", "no name", {}),)))
+
+    assert (keys(nameless), keys(named)) == (["1"], ["1"])
+    assert (nameless.complete, nameless.tells_absent) == (True, False)
+    assert (named.complete, named.tells_absent) == (True, True)
+    assert named.has("2")
+
+
 @pytest.mark.fault("H4")
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 9), st.sampled_from("ab")), max_size=6), max_size=8)

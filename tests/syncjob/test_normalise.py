@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vendorsync_job import normalise
@@ -320,3 +321,106 @@ def test_a_plant_without_a_zone_that_exists_goes_by_another_clock(name, offset):
 def test_a_time_that_must_be_there_is_named_when_it_is_not():
     with pytest.raises(normalise.UnfitError, match="create_time is missing"):
         normalise.moment(None, "create_time")
+
+
+def outcome(read, *values):
+    """Return what a reader makes of the values, or its reason to refuse them."""
+    try:
+        return repr(read(*values))
+    except UnfitError as error:
+        return str(error).replace("'", "")
+
+
+def cleaned_by_the_rule(value):
+    marks = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+    kept = (
+        " " if unicodedata.category(character) == "Cc" else character
+        for character in value
+        if unicodedata.category(character) != "Cs" and character not in marks
+    )
+    return " ".join("".join(kept).split())
+
+
+awkward = st.sampled_from(" \t\n\0\x7f\x85\xa0\u2028\u200d\u202e\ufeff\ud800\udfffaक")
+
+
+@given(st.text(st.characters() | awkward) | st.text("ab "))
+def test_clean_text_goes_a_short_way_to_what_the_rule_makes_of_it(value):
+    assert normalise.cleaned(value) == cleaned_by_the_rule(value)
+
+
+def test_every_character_is_kept_or_dropped_as_its_category_says():
+    everything = "".join(map(chr, range(0x110000)))
+
+    assert normalise.cleaned(everything) == cleaned_by_the_rule(everything)
+
+
+short = st.decimals(-200, 200, places=7).map(float) | st.decimals(-200, 200, places=6).map(float)
+numbers = st.floats() | st.floats(-200, 200) | short | st.integers()
+
+
+@given(numbers, numbers)
+@example(-0.0, 5.0)
+@example(0.0, -0.0)
+@example(0.0000005, 16.6587315)
+@example(16.6587315, 16.6587315)
+@example(90.0, 180.0)
+@example(90.000001, 5.0)
+@example(5.0, 180.000001)
+def test_a_position_in_numbers_is_to_the_byte_the_one_in_texts(north, east):
+    assert outcome(normalise.position, north, east) == outcome(
+        normalise.position, str(north), str(east)
+    )
+
+
+@given(numbers | st.decimals(-1, 10**9, places=4).map(float) | st.integers(-1, 10**9))
+@example(-0.0)
+@example(0.0005)
+@example(1e8)
+def test_a_capacity_in_a_number_is_to_the_byte_the_one_in_a_text(kilowatts):
+    assert outcome(normalise.capacity_kw, kilowatts, "kWp") == outcome(
+        normalise.capacity_kw, str(kilowatts), "kWp"
+    )
+
+
+@given(st.floats() | st.floats(0, 1e10))
+@example(86_400.0)
+@example(86_399.999)
+@example(4_102_444_800.0)
+def test_a_unix_time_in_a_number_is_the_one_in_a_text(seconds):
+    assert outcome(normalise.unix_time, seconds, "at") == outcome(
+        normalise.unix_time, str(seconds), "at"
+    )
+
+
+digits = st.datetimes().map(lambda moment: int(f"{moment:%Y%m%d%H%M%S}"))
+
+
+@given(digits | st.integers(10**11, 10**15))
+@example(20240229235959)
+@example(20240230000000)
+@example(20240401240000)
+@example(10**13 - 1)
+@example(10**14)
+def test_a_local_time_in_digits_is_the_one_in_a_text(value):
+    assert outcome(normalise.local_time, value, KOLKATA, "at") == outcome(
+        normalise.local_time, str(value), KOLKATA, "at"
+    )
+
+
+@given(st.integers() | st.integers(0, 10**19))
+def test_an_id_in_a_number_is_the_one_in_a_text(value):
+    assert outcome(normalise.identifier, value) == outcome(normalise.identifier, str(value))
+
+
+@pytest.mark.parametrize("value", ["yesterday", 20240401093000, "2024-13-01"], ids=repr)
+def test_a_local_time_is_not_even_looked_at_without_a_zone(value):
+    assert normalise.local_time(value, None, "at") is None
+
+
+def test_a_long_text_is_read_as_a_zone_but_not_remembered():
+    assert normalise.time_zone(f"GMT{' ' * 100}+5:30") == "UTC+05:30"
+    assert normalise._known_zone.cache_info().maxsize
+    before = normalise._known_zone.cache_info().misses
+    normalise.time_zone("Asia/" + "x" * 100)
+    assert normalise._known_zone.cache_info().misses == before

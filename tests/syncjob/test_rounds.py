@@ -7,7 +7,10 @@ import pytest
 
 from vendorsync_job.errors import (
     BudgetSpentError,
+    DetailsSpentError,
+    ListingTimeoutError,
     ThrottledError,
+    VendorContractError,
     VendorRefusedError,
     VendorUnavailableError,
 )
@@ -65,8 +68,8 @@ def test_a_round_goes_on_where_the_one_before_ended():
 
 @pytest.mark.parametrize(
     "error",
-    [BudgetSpentError("spent"), ThrottledError("slower"), VendorUnavailableError("down")],
-    ids=["budget", "throttled", "down"],
+    [BudgetSpentError("spent"), ThrottledError("slower"), ListingTimeoutError("late")],
+    ids=["budget", "throttled", "late"],
 )
 def test_what_ends_a_round_early_keeps_what_was_read(error):
     reached: list[str] = []
@@ -96,13 +99,43 @@ def test_what_happens_before_any_plant_is_read_ends_the_run():
         ids(made)
 
 
-def test_a_plant_that_the_vendor_refuses_is_left_out_and_the_round_has_a_gap():
-    made = round_of(Vendor(b=[VendorRefusedError("no such plant")]), "a", "b", "c")
+def test_without_a_call_for_any_plant_the_round_ends_and_the_run_does_not_fail():
+    reached: list[str] = []
+    made = round_of(Vendor(a=[DetailsSpentError("spent")]), "a", "b", reached=reached.append)
 
-    assert ids(made) == ["a-1", "c-1"]
-    assert made.refused == 1
+    assert ids(made) == []
+    assert isinstance(made.error, DetailsSpentError)
+    assert (made.complete, reached) == (False, [])
+
+
+def test_a_plant_that_takes_more_than_a_run_has_does_not_keep_the_others_waiting_for_ever():
+    reached: list[str] = []
+    pages = [Page((alert("a"),), total=2), DetailsSpentError("share")]
+    made = round_of(Vendor(a=pages), "a", "b", reached=reached.append)
+
+    assert ids(made) == ["a-1"]
+    assert reached == ["a"]
     assert not made.complete
-    assert str(made.error) == "no such plant"
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [VendorRefusedError("not so")],
+        [VendorContractError("not so")],
+        [VendorUnavailableError("not so")],
+        [Page((alert("b"),), total=2), VendorUnavailableError("not so")],
+    ],
+    ids=["refused", "nonsense", "down", "down in the middle"],
+)
+def test_a_plant_that_fails_is_left_out_and_keeps_no_other_from_its_turn(pages):
+    reached: list[str] = []
+    made = round_of(Vendor(b=pages), "a", "b", "c", cursor="a", reached=reached.append)
+
+    assert {"c-1", "a-1"} <= set(ids(made))
+    assert (made.failed, made.asked, made.complete) == (1, 2, False)
+    assert str(made.error) == "not so"
+    assert reached == ["b", "c", "a"]
 
 
 def test_a_vendor_that_refuses_plant_after_plant_refuses_the_account():
@@ -111,7 +144,7 @@ def test_a_vendor_that_refuses_plant_after_plant_refuses_the_account():
 
     with pytest.raises(VendorRefusedError):
         ids(made)
-    assert made.refused == 3
+    assert made.failed == 3
 
 
 def test_duplicates_of_all_plants_add_up():

@@ -360,8 +360,10 @@ def test_a_hostile_search_path_of_the_role_changes_nothing(either):
     role = f"ALTER ROLE vendorsync_run IN DATABASE {name}"
     either.do(*EVIL, f"{role} SET search_path = evil, pg_catalog")
 
-    sync(either, OURS, "one", 1, ["a"])
-    either.do(f"{role} RESET search_path")
+    try:
+        sync(either, OURS, "one", 1, ["a"])
+    finally:
+        either.do(f"{role} RESET search_path")
 
     assert either.value("SELECT count(*) FROM evil.plants") == 0
     assert either.value("SELECT count(*) FROM public.plants WHERE created_at > '2020-01-01'") == 1

@@ -4,6 +4,8 @@ import pytest
 
 from tests.syncjob.builders import NOON, alert, plants, run_report, settle, stored_run
 from vendorsync_job.models import Counts
+from vendorsync_job.store.active_plants import active_plants
+from vendorsync_job.store.place import Place
 
 pytestmark = [pytest.mark.postgres, pytest.mark.requirement("R26")]
 
@@ -125,3 +127,22 @@ def test_a_record_that_comes_for_a_second_time_in_a_run_is_settled_once(app):
         for _ in range(2):
             run.records.take([alert(1)], [])
         assert run.records.commit() == Counts(created=1)
+
+
+def test_alerts_are_wanted_of_plants_that_are_listed_and_not_marked(app):
+    app.do(
+        "ALTER TABLE vendorsync.hashes SET (autovacuum_enabled = off)",
+        "INSERT INTO plants (org_id, vendor_id, vendor_plant_id, name, time_zone)"
+        " SELECT 3, 1, 'p' || n, 'P', 'Asia/Kolkata' FROM generate_series(1, 20000) AS n",
+        "INSERT INTO vendorsync.hashes (vendor_id, stream, key, hash, vanished_at)"
+        " SELECT 1, 'plants', 'p' || n, '', CASE n WHEN 7 THEN now() END"
+        " FROM generate_series(1, 19999) AS n",
+    )
+
+    # Within the time-out of statements, which a look at every hash for each plant is not.
+    with app.database() as database:
+        found = active_plants(database, Place("public", 3, 1))
+
+    assert len(found) == 19_998 + 3
+    assert found["p1"] == "Asia/Kolkata"
+    assert {"p7", "p20000"} & found.keys() == set()

@@ -6,6 +6,8 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from bench.database import create
+from bench.loaders import ours
 from dev.database import postgres
 from tests.syncjob.builders import (
     RUN_PASSWORD,
@@ -151,3 +153,21 @@ def test_a_deadlock_with_the_application_costs_neither_rows_nor_counts(app, coun
     assert slept
     assert app.rows("SELECT DISTINCT name FROM plants") == [("renamed",)]
     assert app.value("SELECT max(updated) FROM vendorsync.runs") == count
+
+
+@pytest.mark.fault("D11")
+def test_memory_grows_with_the_keys_and_not_with_the_records():
+    """10, 100 and 20,000 plants in processes of their own; `make bench-sync` takes a million."""
+    peaks = {}
+    with postgres(fast=True) as own:
+        for count in (10, 100, 20_000):
+            bench = create(own, f"plants_{count}")
+            with ours().loading(bench.url) as loader:
+                first = loader.load(count=count, version=0)
+                second = loader.load(count=count, version=0)
+            assert (first["created"], first["updated"]) == (count, 0)
+            assert (second["created"], second["updated"]) == (0, 0)
+            peaks[count] = second["peak"]
+
+    # Whoever kept the records would need twice as much.
+    assert peaks[20_000] - peaks[10] < 25_000_000

@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 
 from tests.syncjob.builders import plant, plants, run_report, settle, stored_run
+from vendorsync_api.reasons import Result
 from vendorsync_job.models import Counts
 from vendorsync_job.store import rows
 
@@ -54,12 +55,18 @@ def test_a_change_of_the_mapping_compares_all_rows_once(app):
     assert app.value("SELECT mapping_version FROM vendorsync.streams") == rows.MAPPING_VERSION
 
 
-def test_only_a_complete_run_is_a_full_compare(app):
-    run_once(app, plants(3), complete=False)
-    assert app.rows("SELECT compared_at FROM vendorsync.streams") == []
+@pytest.mark.parametrize(
+    ("result", "compared"),
+    [(Result.INTERRUPTED, 0), (Result.FAILED, 0), (Result.PARTIAL, 1), (Result.SUCCEEDED, 1)],
+)
+def test_a_listing_that_ends_early_by_itself_is_a_full_compare_too(app, result, compared):
+    """Or a vendor whose listing never completes would be compared in full in every run."""
+    with stored_run(app) as run:
+        settle(run.records, plants(3))
+        run.finish(run_report(complete=False).model_copy(update={"result": result}))
 
-    run_once(app, plants(3))
-    assert app.value("SELECT compared_at IS NOT NULL FROM vendorsync.streams")
+    counted = "SELECT count(*) FROM vendorsync.streams WHERE compared_at IS NOT NULL"
+    assert app.value(counted) == compared
 
 
 def test_the_hours_between_full_compares_are_a_setting(app):

@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import psycopg
 import pytest
 
@@ -15,6 +17,7 @@ from vendorsync_job.store.connection import (
     passwords,
     translate,
 )
+from vendorsync_job.store.exchange import Statement
 
 
 def connect(url):
@@ -152,6 +155,14 @@ def test_a_wait_for_a_lock_is_bounded(app):
         impatient = app.transaction(timeouts=Timeouts(lock=0.05))
         with pytest.raises(LockTimeoutError), impatient as cursor:
             cursor.execute("SELECT FROM public.plants")
+
+
+def test_text_goes_in_as_utf_8_whatever_the_url_says(app):
+    with closing(Database(f"{app.run_url}?client_encoding=latin1")) as database:
+        statement = Statement("SELECT %(text)s || '', length(%(text)s)", {"text": "Zürich"})
+        ((row,),) = database.read(statement)
+
+    assert row == ("Zürich", 6)
 
 
 @pytest.mark.postgres

@@ -18,10 +18,18 @@ MOMENTS = ("before", "during", "after")
 
 @contextmanager
 def dying_runs(app):
-    """A process that makes runs which die; returns what asks it for one and reads its answer."""
+    """A process that makes runs which die; returns what asks it for one and reads its answer.
+
+    Whatever is left of them in the end is killed, a run that is stopped too.
+    """
     command = [sys.executable, "-m", "tests.syncjob.dying", app.run_url]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        start_new_session=True,
     ) as process:
         asks, answers = process.stdin, process.stdout
         assert asks is not None
@@ -32,8 +40,10 @@ def dying_runs(app):
                 asks.write(f"{line}\n")
             return answers.readline().split()
 
-        yield ask
-        asks.close()
+        try:
+            yield ask
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def begin_anew(app):

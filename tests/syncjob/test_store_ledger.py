@@ -10,7 +10,11 @@ import pytest
 
 from tests.syncjob.builders import account
 from vendorsync_api.policy import Budget
-from vendorsync_job.errors import BudgetSpentError, DatabaseUnavailableError
+from vendorsync_job.errors import (
+    BudgetSpentError,
+    DatabaseUnavailableError,
+    DetailsSpentError,
+)
 from vendorsync_job.ports import Purpose
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.ledger import Ledger
@@ -97,6 +101,50 @@ def test_details_stop_at_the_reserve_and_logins_and_listings_do_not(ledger):
     assert spend_all(ledger(), Purpose.LOGIN) == 20
 
 
+def test_a_run_stops_its_calls_about_plants_at_its_share_and_goes_on_with_others(app, ledger):
+    with ledger(details=3) as run:
+        assert spend_all(run, Purpose.DETAIL) == 3
+        spend(run, 2, Purpose.LOGIN)
+        spend(run, 2, Purpose.LISTING)
+
+    assert app.value(WRITES, 86_400) == 7
+    assert spend_all(ledger(details=3), Purpose.DETAIL) == 3
+
+
+def test_a_share_that_is_used_up_is_told_in_the_same_words_each_time_without_asking(ledger):
+    messages = []
+    for _ in range(2):
+        run = ledger(details=1)
+        run.spend(Purpose.DETAIL)
+        run.settle()
+        with pytest.raises(DetailsSpentError) as caught:
+            run.spend(Purpose.DETAIL)
+        messages.append(str(caught.value))
+
+    assert messages == 2 * [
+        "this run's share of the account's allowance, 1 call about single plants, is used up; the"
+        " next run goes on with the plants that are left"
+    ]
+
+
+def test_a_share_is_no_right_to_calls_that_the_account_no_longer_has(ledger):
+    spend(ledger(), 178)
+
+    run = ledger(details=5)
+    with pytest.raises(DetailsSpentError, match="but for the 20 that are kept"):
+        spend(run, 5, Purpose.DETAIL)
+    with pytest.raises(DetailsSpentError, match="share"):
+        ledger(details=0).spend(Purpose.DETAIL)
+
+
+def test_logins_and_listings_without_room_are_not_taken_for_details(ledger):
+    spend_all(ledger())
+
+    with pytest.raises(BudgetSpentError) as caught:
+        ledger().spend(Purpose.LISTING)
+    assert not isinstance(caught.value, DetailsSpentError)
+
+
 def test_a_block_that_reaches_into_the_reserve_holds_no_details(ledger):
     spent, mixed = ledger(), ledger()
     spend(spent, 179)
@@ -133,20 +181,23 @@ def test_an_ordinary_run_writes_twice_at_most_and_keeps_few_rows(app, ledger, cl
         with ledger(expected=4) as run:
             spend(run, calls)
 
+    def changes():
+        app.await_sessions_end()
+        return app.value(CHANGES)
+
     run(3)
-    app.do("SELECT pg_stat_force_next_flush()")
-    before = app.value(CHANGES)
+    before = changes()
     run(3)
     run(4)
-    assert app.value(CHANGES) - before == 2 + 1
+    assert changes() - before == 2 + 1
     for _ in range(100):
         clock.now += 3600
         run(1)
     assert app.value("SELECT count(*) FROM vendorsync.calls") <= 27
-    before = app.value(CHANGES)
+    before = changes()
     clock.now += 3600
     run(4)
-    assert app.value(CHANGES) - before == 1
+    assert changes() - before == 1
 
 
 def test_without_an_allowance_the_database_is_left_alone(ledger):

@@ -225,6 +225,17 @@ def test_a_database_that_refuses_every_row_is_at_fault_itself(app):
     assert app.value("SELECT count(*) FROM vendorsync.quarantine") == 0
 
 
+@pytest.mark.fault("D5")
+def test_many_bad_rows_of_a_table_that_took_others_go_to_quarantine(app):
+    write(app, plants(150))
+    app.do("ALTER TABLE plants ADD CONSTRAINT never CHECK (name <> 'bad')")
+
+    counts = write(app, [*plants(120, name="bad"), *plants(150)[120:]])
+
+    assert counts == Counts(unchanged=30, rejected=120)
+    assert app.value("SELECT count(*) FROM vendorsync.quarantine") == 120
+
+
 @pytest.mark.fault("S5")
 @pytest.mark.requirement("R25")
 @pytest.mark.parametrize("row_security", ["ENABLE", "DISABLE"])

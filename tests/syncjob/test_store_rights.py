@@ -31,6 +31,7 @@ from vendorsync_job.store.active_plants import active_plants
 from vendorsync_job.store.ledger import Ledger
 from vendorsync_job.store.legacy import LegacyColumns
 from vendorsync_job.store.migrate import NEW_ORGANIZATION, OURS, THEIRS, WHOLE
+from vendorsync_job.store.place import Place
 from vendorsync_job.store.slots import Slot
 from vendorsync_job.store.tokens import AccountTokens
 
@@ -130,8 +131,8 @@ def everything(app, tables) -> None:
     app.do("DELETE FROM plants WHERE vendor_plant_id = '1001'")
     run(app, vendor_id, tables, "plants", [plant(key, name="X") for key in range(2, 1000)])
     assert app.value("SELECT count(*) FROM plants WHERE vanished_at IS NOT NULL") == 2
-    with app.transaction() as cursor:
-        assert active_plants(cursor, "public", 3, vendor_id)
+    with app.database() as database:
+        assert active_plants(database, Place("public", 3, vendor_id))
     run(app, vendor_id, tables, "alerts", [alert(1, 2), alert(2, 2)])
     run(app, vendor_id, tables, "alerts", [alert(1, 2, title="Other")])
     assert app.value("SELECT count(*) FROM alerts WHERE status = 'resolved'") == 1

@@ -94,6 +94,43 @@ def test_all_accounts_of_an_adapter_share_its_places(app, slot):
             assert app.value(HELD) == 4
 
 
+@pytest.mark.fault("V12")
+def test_long_runs_leave_the_last_place_of_an_adapter_to_plants(app, slot):
+    with slot(other(1), leaves_one=True), slot(other(2), leaves_one=True):
+        with (
+            pytest.raises(AccountBusyError, match="together have no more; the last place is for"),
+            slot(other(3), leaves_one=True, deadline=2.0),
+        ):
+            pytest.fail("the last place is not for long runs")
+        with slot(other(3)):
+            assert app.value(HELD) == 3
+
+
+def test_long_runs_may_have_the_only_place_of_an_adapter(app, slot):
+    with slot(leaves_one=True, policy=replace(POLICY, adapter_concurrency=1)):
+        assert app.value(HELD) == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        (POLICY, "the vendor lets one account have no more"),
+        (
+            replace(POLICY, account_concurrency=2, adapter_concurrency=1),
+            "VendorSync lets all accounts together have no more",
+        ),
+    ],
+    ids=["the vendor's", "our own"],
+)
+def test_who_waits_in_vain_learns_whose_limit_it_was(slot, policy, said):
+    with (
+        slot(owner="a", policy=policy),
+        pytest.raises(AccountBusyError, match=f"half of this run's time, and {said}$"),
+        slot(owner="b", policy=policy, deadline=1.0),
+    ):
+        pytest.fail("there is no place")
+
+
 def test_a_vendor_that_allows_two_runs_of_an_account_gets_two(slot):
     policy = replace(POLICY, account_concurrency=2)
     with (

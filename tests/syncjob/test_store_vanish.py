@@ -104,7 +104,7 @@ def test_nothing_vanishes_when_the_vendor_lists_nothing_any_more(app):
 
     retired = [listed(app, [])[1] for _ in range(4)]
 
-    assert retired == [Retired(), Retired(), Retired(held=True), Retired(held=True)]
+    assert retired == [Retired(held=True)] * 4
     assert vanished(app) == []
 
 
@@ -179,10 +179,9 @@ class VanishModel(RuleBasedStateMachine):
         records = [record for record in plants(12) if int(record.vendor_plant_id) not in away]
         keys = {int(record.vendor_plant_id) for record in records}
         live = (self.absences.keys() | keys) - self.gone
-        due = {
-            key for key in live - keys if complete and self.absences[key] + 1 >= self.guard.after
-        }
-        held = self.guard.holds(len(due), len(live))
+        absent = live - keys if complete else set()
+        due = {key for key in absent if self.absences[key] + 1 >= self.guard.after}
+        held = self.guard.holds(len(absent), len(live))
         expected = Retired(0 if held else len(due), len(self.gone & keys), held)
         for key in self.absences:
             if complete and key not in keys:

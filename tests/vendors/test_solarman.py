@@ -135,6 +135,8 @@ def test_a_station_becomes_a_plant_in_our_units():
     assert plant.capacity_kw == Decimal("98.400")
     assert (plant.latitude, plant.longitude) == (Decimal("18.52"), Decimal("73.85"))
     assert plant.commissioned_at.isoformat() == "2023-11-14T22:13:20+00:00"
+    assert (plant.name, plant.address) == ("Sim Roof Pune", "Plot 1, Pune")
+    assert plant.time_zone == "Asia/Kolkata"
     assert (plant.status, plant.plant_type) == ("online", "COMMERCIAL_ROOF")
 
 

@@ -135,6 +135,7 @@ def test_a_station_becomes_a_plant_in_our_units():
     assert (plant.latitude, plant.longitude) == (Decimal("19.99"), Decimal("73.78"))
     assert plant.time_zone == "UTC+05:30"
     assert plant.commissioned_at.isoformat() == "2024-04-01T04:00:00+00:00"
+    assert (plant.name, plant.address) == ("Sim Factory", "Nashik, India")
     assert (plant.status, plant.plant_type) == ("online", "DISTRIBUTED")
 
 
@@ -425,6 +426,17 @@ def test_a_fault_that_is_unfit_is_rejected_with_its_reason(changes, reason):
     (rejection,) = alerted(**changes)[0].rejected
 
     assert rejection.reason == reason
+
+
+@pytest.mark.fault("V13")
+def test_a_fault_that_is_unfit_is_still_the_occurrence_that_is_stored():
+    """Or a complete list of open faults would seem to lack it, and end it."""
+    typed = {"fault_code": 14}
+    stored = alerted(**typed)[0].records[0].vendor_alert_id
+
+    (rejection,) = alerted(**typed, ps_id=None)[0].rejected
+
+    assert rejection.key == stored
 
 
 @pytest.mark.fault("V2")

@@ -1,36 +1,34 @@
-"""The plants of a vendor that are not marked as vanished, for whom alerts are wanted."""
+"""The plants of a vendor that are listed and not marked as vanished: alerts are wanted of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
+
 if TYPE_CHECKING:
-    from vendorsync_job.store.connection import Cursor
+    from vendorsync_job.store.connection import Database
+    from vendorsync_job.store.place import Place
 
 
-@dataclass(frozen=True, slots=True)
-class ActivePlant:
-    """A row of plants; `time_zone` is as stored, None where the table or the row has none."""
-
-    id: int
-    time_zone: str | None
-
-
-def active_plants(
-    cursor: Cursor, schema: str, organization_id: int, vendor_id: int
-) -> dict[str, ActivePlant]:
-    """Return the plants by vendor_plant_id."""
-    cursor.execute(
-        sql.SQL(
-            # Through jsonb, since an application's table may have no such column.
-            "SELECT p.vendor_plant_id, p.id, to_jsonb(p) ->> 'time_zone' FROM {} AS p"
-            " LEFT JOIN vendorsync.hashes AS h ON h.vendor_id = p.vendor_id"
-            " AND h.stream = 'plants' AND h.key = p.vendor_plant_id"
-            " WHERE p.vendor_id = %s AND p.org_id = %s AND h.vanished_at IS NULL"
-        ).format(sql.Identifier(schema, "plants")),
-        [vendor_id, organization_id],
+def active_plants(database: Database, place: Place) -> dict[str, str | None]:
+    """Return the time zone of each plant by vendor_plant_id; None where the table has none."""
+    if place.vendor_id is None:
+        return {}
+    (found,) = database.read(
+        Statement(
+            sql.SQL(
+                # Through jsonb, since an application's table may have no such column; OFFSET keeps
+                # the planner to a look-up by key, which it misses without statistics.
+                "SELECT p.vendor_plant_id, to_jsonb(p) ->> 'time_zone' FROM {} AS p,"
+                " LATERAL (SELECT s.vanished_at FROM vendorsync.hashes AS s"
+                " WHERE s.vendor_id = %(vendor)s AND s.stream = 'plants'"
+                " AND s.key = p.vendor_plant_id OFFSET 0) AS h WHERE {} AND h.vanished_at IS NULL"
+            ).format(place.table("plants"), VENDOR_AND_ORGANIZATION),
+            place.values,
+        )
     )
-    return {key: ActivePlant(number, zone) for key, number, zone in cursor.fetchall()}
+    return dict(found)

@@ -242,9 +242,9 @@ def parameters(url: str) -> dict[str, Any]:
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
         "application_name": "vendorsync",
-        "client_encoding": "UTF8",
     }
-    return defaults | found
+    # Statements are put together in UTF-8 here, so no other encoding can be asked for.
+    return defaults | found | {"client_encoding": "UTF8"}
 
 
 def passwords(url: str) -> list[str]:

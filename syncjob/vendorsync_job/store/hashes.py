@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from vendorsync_job.store.exchange import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+
+    from psycopg import sql
 
     from vendorsync_job.store.connection import Database
     from vendorsync_job.store.place import Place
     from vendorsync_job.store.statements import RecordStatements
 
-SIZE = 16
-"""Bytes of a digest."""
-MOST = 200_000
-"""Digests that are held in memory, some 20 MB; vendors with more records are read page by page."""
+MOST = 1_000_000
+"""Digests that are held in memory, some 70 MB; vendors with more records are read page by page."""
 
 
 def storing(vendor_id: int, stream: str, hashes: Mapping[str, bytes]) -> Statement:
@@ -45,16 +46,18 @@ def storing(vendor_id: int, stream: str, hashes: Mapping[str, bytes]) -> Stateme
     )
 
 
-def apart(joined: bytes | None) -> Iterator[bytes]:
-    """Yield the digests of a text of them."""
-    for start in range(0, len(joined or b""), SIZE):
-        yield (joined or b"")[start : start + SIZE]
+def heads(digests: Iterable[bytes]) -> array[int]:
+    """Return the first halves of digests as numbers, by which they are told apart in memory.
+
+    Of a million digests two share theirs once in 37 million vendors.
+    """
+    return array("Q", b"".join(digests))[::2]
 
 
 class Known:
-    """The digests of the rows that are there, as they were last written.
+    """The heads of the digests of the rows that are there, as they were last written.
 
-    A digest covers the record's key, so that a set of digests tells whether a record is unchanged.
+    A digest covers the record's key, so that a set of them tells whether a record is unchanged.
     Up to `most` of them are read once; of more, those that are asked for.
     """
 
@@ -72,38 +75,41 @@ class Known:
         self._values = place.values | {"stream": stream}
         self._most = most
         self._loaded = False
-        self._hashes: set[bytes] | None = set() if place.vendor_id is None else None
+        self._heads: set[int] | None = set() if place.vendor_id is None else None
 
-    def all(self) -> set[bytes] | None:
-        """Return all digests, None when there are too many."""
-        if not self._loaded and self._hashes is None:
-            found = set(apart(self._read(of_keys=False, limit=self._most + 1)))
-            self._hashes = found if len(found) <= self._most else None
+    def all(self) -> set[int] | None:
+        """Return all heads, None when there are too many."""
+        if not self._loaded and self._heads is None:
+            every, orphans = self._read(*self._statements.known())
+            if len(every) <= self._most:
+                self._heads = set(every)
+                # Of rows that somebody deleted.
+                self._heads.difference_update(orphans)
         self._loaded = True
-        return self._hashes
+        return self._heads
 
-    def among(self, keys: list[str]) -> set[bytes]:
-        """Return at least the digests of these records."""
-        if self._hashes is not None:
-            return self._hashes
-        return set(apart(self._read(of_keys=True, keys=keys)))
+    def among(self, keys: list[str]) -> set[int]:
+        """Return at least the heads of these records."""
+        if self._heads is not None:
+            return self._heads
+        ((found),) = self._read(self._statements.known_of(), keys=keys)
+        return set(found)
 
     def replace(self, old: bytes | None, new: Mapping[str, bytes]) -> None:
-        """Learn what was written."""
-        if self._hashes is None:
+        """Learn what was written instead of the digests `old`, one after the other."""
+        if self._heads is None:
             return
-        self._hashes.difference_update(apart(old))
-        self._hashes.update(new.values())
-        if len(self._hashes) > self._most:
+        self._heads.difference_update(heads([old or b""]))
+        self._heads.update(heads(new.values()))
+        if len(self._heads) > self._most:
             self.forget()
 
     def forget(self) -> None:
         """Ask the database from now on."""
-        self._hashes = None
+        self._heads = None
 
-    def _read(self, *, of_keys: bool, **values: object) -> bytes | None:
-        ((row,),) = self._database.read(
-            Statement(self._statements.known(of_keys=of_keys), self._values | values)
+    def _read(self, *queries: sql.Composed, **values: object) -> list[array[int]]:
+        answers = self._database.read(
+            *(Statement(query, self._values | values) for query in queries)
         )
-        found: bytes | None = row[0]
-        return found
+        return [array("Q", row[0] or b"") for (row,) in answers]

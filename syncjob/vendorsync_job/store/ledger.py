@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from vendorsync_api.policy import Budget
-from vendorsync_job.errors import SyncError
+from vendorsync_job.errors import DetailsSpentError, SyncError
 from vendorsync_job.ports import Purpose
 from vendorsync_job.store.accounts import ensure_account
-from vendorsync_job.store.windows import LARGEST_BLOCK, Tally, Window
+from vendorsync_job.store.windows import LARGEST_BLOCK, Tally, Window, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -76,7 +76,8 @@ class Shortage:
 class Ledger:
     """The `CallBudget` of `ports` on vendorsync.calls; several threads may share it.
 
-    `expected` are the calls of an ordinary run, which is the size of the first block. Without
+    `expected` are the calls of an ordinary run, which is the size of the first block. `details` are
+    the calls about single plants that this run may make, None for no limit of its own. Without
     `clock` (seconds since the epoch) the database's own is used. As a context manager it settles
     at the end. It has a connection of its own, open only while a block is fetched, so it may be
     used while a login holds a transaction.
@@ -89,6 +90,7 @@ class Ledger:
         budgets: Iterable[Budget],
         *,
         expected: int = 1,
+        details: int | None = None,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
@@ -106,6 +108,7 @@ class Ledger:
         self._patience = patience
         self._largest = min([LARGEST_BLOCK, *(window.block for window in self._windows.values())])
         self._wanted = min(max(1, expected), self._largest)
+        self._share = self._details = details
         self._block: Block | None = None
         self._left: int | None = None
         self._lock = threading.RLock()
@@ -120,12 +123,18 @@ class Ledger:
         """Take one call, before each try.
 
         Waits up to PATIENCE where windows of a minute or less are full. Raises BudgetSpentError
-        when a longer one is, and DatabaseUnavailableError when the call cannot be counted.
+        when a longer one is, DetailsSpentError when only calls about single plants have no room or
+        the run has made its share of them, and DatabaseUnavailableError when the call cannot be
+        counted.
         """
         with self._lock:
+            if purpose is Purpose.DETAIL and self._details == 0:
+                raise self._share_spent()
             block = self._ready(purpose)
             if block is not None:
                 block.sent += 1
+            if purpose is Purpose.DETAIL and self._details is not None:
+                self._details -= 1
 
     def prepare(self) -> None:
         """Have a call in hand, so that the next `spend` of a login needs no connection."""
@@ -162,6 +171,13 @@ class Ledger:
                 return
             if self._left is not None:
                 self._left += block.left
+
+    def _share_spent(self) -> DetailsSpentError:
+        calls = numbered(self._share or 0, "call")
+        return DetailsSpentError(
+            f"this run's share of the account's allowance, {calls} about single plants, is used up;"
+            " the next run goes on with the plants that are left"
+        )
 
     def _ready(self, purpose: Purpose) -> Block | None:
         if not self._windows:

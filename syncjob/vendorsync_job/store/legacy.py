@@ -36,6 +36,8 @@ COLUMNS: Final[Mapping[str, frozenset[str]]] = {
 }
 PLAIN: Final = re.compile(r"[!-~]+")
 """A token goes into a header or a JSON text, so it is printable ASCII without blanks."""
+PATIENCE: Final = "2s"
+"""How long a write waits for a row that the application holds; all of the account wait with it."""
 KNOWN_LIFE: Final = timedelta(hours=1)
 """When it was obtained is not stored; so much at least keeps the buffer of five minutes."""
 
@@ -120,6 +122,7 @@ class LegacyColumns:
             return
         try:
             with cursor.connection.transaction():
+                cursor.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [PATIENCE])
                 cursor.execute(
                     sql.SQL(
                         "UPDATE {} SET access_token = %s, token_expires_at = %s,"
@@ -132,7 +135,12 @@ class LegacyColumns:
                         self._vendor_id,
                     ],
                 )
-        except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+        except (
+            psycopg.DataError,
+            psycopg.IntegrityError,
+            psycopg.ProgrammingError,
+            psycopg.errors.LockNotAvailable,
+        ) as error:
             log.warning(
                 "the token could not be written to vendors.access_token (%s)", type(error).__name__
             )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import psycopg
 
-from vendorsync_job.errors import SchemaMismatchError
 from vendorsync_job.models import Counts, Rejection
 from vendorsync_job.store import hashes
 from vendorsync_job.store.chunks import Chunk
@@ -34,13 +33,11 @@ if TYPE_CHECKING:
     from vendorsync_job.store.tables import RecordTable
 
 Record = TypeVar("Record")
-Offer = tuple["Row", bytes]
-"""A row and its digest."""
+Offer = tuple["Row", bytes, int]
+"""A row, its digest, and the head of that."""
 
 LOOKUP = 2000
 """Records that are looked up at a time where the digests at hand do not settle them."""
-HOPELESS = 100
-"""Refused rows of one chunk, with none written, after which the table itself is at fault."""
 
 
 class RecordComparison(Generic[Record]):
@@ -122,44 +119,46 @@ class RecordComparison(Generic[Record]):
                 rows.append(row)
         known, counts = self._known.all(), Counts()
         settled = known if known is not None and not self.full else frozenset()
-        others = [offer for offer in self._offers(rows, refused) if offer[1] not in settled]
+        others = [offer for offer in self._offers(rows, refused) if offer[2] not in settled]
         counts.unchanged = len(rows) - len(others)
         if counts.unchanged:
             self._drop_all(rows, others, counts)
-        for row, digest in others:
+        for offer in others:
+            row, _, head = offer
             if not all(is_storable(value) for value in row if isinstance(value, str)):
                 refused.append(self._unstorable(row))
-            elif known is None or digest in known:
+            elif known is None or head in known:
                 counts.duplicate += row[0] in self._undecided
-                self._undecided[row[0]] = row, digest
+                self._undecided[row[0]] = offer
             else:
                 counts.duplicate += self._undecided.pop(row[0], None) is not None
-                self._change(row, digest, counts)
+                self._change(offer, counts)
         return counts
 
     def _offers(self, rows: list[Row], refused: list[Rejection]) -> Iterable[Offer]:
         """Return rows with their digests; those that have none leave `rows` for `refused`."""
         try:
-            return zip(rows, self._digests(rows), strict=True)
+            digests = self._digests(rows)
         except TypeError:
             refused += [self._unstorable(row) for row in rows if not _is_unicode(row)]
             rows[:] = filter(_is_unicode, rows)
-            return zip(rows, self._digests(rows), strict=True)
+            digests = self._digests(rows)
+        return zip(rows, digests, hashes.heads(digests), strict=True)
 
     def _drop_all(self, rows: Sequence[Row], others: Sequence[Offer], counts: Counts) -> None:
         """Let no change wait whose record is back to what is stored."""
         waiting = self._changes.keys() & map(itemgetter(0), rows)
-        for key in waiting - {row[0] for row, _ in others}:
+        for key in waiting - {row[0] for row, _, _ in others}:
             self._drop(key, counts)
 
     def _unstorable(self, row: Row) -> Rejection:
         return Rejection(row[0], "text that is not Unicode", described(row, self._statements.names))
 
-    def _change(self, row: Row, digest: bytes, counts: Counts, *, repair: bool = False) -> None:
+    def _change(self, offer: Offer, counts: Counts, *, repair: bool = False) -> None:
         """Let a row wait; an earlier one with its key becomes a duplicate."""
-        key = row[0]
+        key = offer[0][0]
         counts.duplicate += key in self._changes
-        self._changes[key] = row, digest
+        self._changes[key] = offer
         if repair:
             self._repairs.add(key)
         else:
@@ -180,17 +179,18 @@ class RecordComparison(Generic[Record]):
         return counts
 
     def _look_up(self, offers: Sequence[Offer], counts: Counts) -> None:
-        known = self._known.among([row[0] for row, _ in offers])
-        same = [row for row, digest in offers if digest in known]
+        known = self._known.among([row[0] for row, _, _ in offers])
+        same = [row for row, _, head in offers if head in known]
         standing = self._standing(same) if self.full else {row[0]: False for row in same}
-        for row, digest in offers:
+        for offer in offers:
+            row, _, head = offer
             key = row[0]
-            if digest in known and standing.get(key) is False:
+            if head in known and standing.get(key) is False:
                 counts.unchanged += 1
                 if key in self._changes:
                     self._drop(key, counts)
             else:
-                self._change(row, digest, counts, repair=key in standing)
+                self._change(offer, counts, repair=key in standing)
 
     def _standing(self, rows: Sequence[Row]) -> dict[str, bool]:
         """Return the rows that are there, and whether an upsert would change them."""
@@ -277,14 +277,14 @@ class RecordStore(RecordComparison[Record]):
         self._rejections += [item for item in rejections if self._quarantine.has_news([item])]
 
     def _write(self, exchange: Exchange, changes: dict[str, Offer]) -> Chunk:
-        written = self._upsert.write(exchange, [row for row, _ in changes.values()])
+        totals = self._chunks.totals
+        written = self._upsert.write(
+            exchange,
+            [row for row, _, _ in changes.values()],
+            first=not (totals.created or totals.updated or totals.unchanged),
+        )
         refused = written.refused
-        if len(refused) >= HOPELESS and not written.done:
-            first = next(iter(refused.values()))
-            raise SchemaMismatchError(
-                f"the database refuses every record of {self._table.name}: {first.reason}"
-            )
-        done = {key: digest for key, (_, digest) in changes.items() if key not in refused}
+        done = {key: digest for key, (_, digest, _) in changes.items() if key not in refused}
         closing = [
             *(
                 [hashes.storing(self._chunks.lease.vendor_id, self._table.name, done)]

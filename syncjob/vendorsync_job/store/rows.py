@@ -91,8 +91,10 @@ class AlertRows:
         (found,) = self._database.read(
             Statement(
                 sql.SQL(
-                    "SELECT vendor_plant_id, id FROM {} AS p WHERE {}"
-                    " AND vendor_plant_id = ANY (%(keys)s)"
+                    "SELECT k.key, p.id FROM unnest(%(keys)s::text[]) AS k (key),"
+                    # OFFSET keeps the planner to a look-up by key.
+                    " LATERAL (SELECT p.id FROM {} AS p WHERE {} AND p.vendor_plant_id = k.key"
+                    " OFFSET 0) AS p"
                 ).format(self._place.table("plants"), VENDOR_AND_ORGANIZATION),
                 self._place.values | {"keys": storable},
             )

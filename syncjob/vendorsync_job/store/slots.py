@@ -36,7 +36,9 @@ class Slot:
     """A place for one run, held inside a `with`.
 
     `deadline` is the run's own, on `clock`; half of the time until then is spent on waiting at
-    most. `owner` is the Job's name, so that a retried pod finds its place again.
+    most. `owner` is the Job's name, so that a retried pod finds its place again. With `leaves_one`
+    the run does not take the last place of the adapter, so that runs which last long, plant by
+    plant, never keep all of them from short ones.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Slot:
         *,
         owner: str,
         deadline: float,
+        leaves_one: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
         self._policy = policy
+        self._leaves_one = leaves_one and policy.adapter_concurrency > 1
         self._account = account.key.hex()
         self._owner = f"{self._account}/{owner}"
         self._deadline = deadline
@@ -139,12 +143,16 @@ class Slot:
         policy = self._policy
         here = [owner for owner in held.values() if owner.startswith(f"{self._account}/")]
         if len(here) >= policy.account_concurrency:
-            return _busy(policy.account_concurrency, "one account", policy.title), 0
-        if len(held) >= policy.adapter_concurrency:
-            return _busy(policy.adapter_concurrency, "all accounts together", policy.title), 0
+            limit = policy.account_concurrency
+            return _busy(limit, policy.title, "the vendor lets one account have no more"), 0
+        limit = policy.adapter_concurrency - self._leaves_one
+        if len(held) >= limit:
+            rest = "; the last place is for plants" if self._leaves_one else ""
+            said = f"VendorSync lets all accounts together have no more{rest}"
+            return _busy(limit, policy.title, said), 0
         return None, next(number for number in range(1, len(held) + 2) if number not in held)
 
 
-def _busy(limit: int, whose: str, title: str) -> str:
+def _busy(limit: int, title: str, why: str) -> str:
     runs = "another run" if limit == 1 else f"{limit} other runs"
-    return f"{runs} of {title} went on for half of this run's time, and {whose} may have no more"
+    return f"{runs} of {title} went on for half of this run's time, and {why}"

@@ -77,27 +77,34 @@ class RecordStatements:
             differs=self._differs(),
         )
 
-    def known(self, *, of_keys: bool) -> sql.Composed:
-        """Return the hashes of all rows that are there, at most %(limit)s, or those of %(keys)s.
+    def known(self) -> tuple[sql.Composed, sql.Composed]:
+        """Return the heads of all hashes, and of those whose row is not there: people delete some.
 
-        Joined with the rows, since people delete some.
+        EXCEPT costs a scan of each table, whatever the planner knows of them; a join may cost one
+        for each row.
         """
-        source = (
-            "unnest(%(keys)s::text[]) AS k (key), LATERAL (SELECT s.key, s.hash"
-            " FROM vendorsync.hashes AS s WHERE s.vendor_id = %(vendor)s"
-            " AND s.stream = %(stream)s AND s.key = k.key OFFSET 0) AS h"
-            if of_keys
-            else "(SELECT s.key, s.hash FROM vendorsync.hashes AS s"
-            " WHERE s.vendor_id = %(vendor)s AND s.stream = %(stream)s OFFSET 0) AS h"
+        ours = sql.SQL(
+            "FROM vendorsync.hashes AS s WHERE s.vendor_id = %(vendor)s AND s.stream = %(stream)s"
         )
-        return sql.SQL(
-            "SELECT string_agg(found.hash, ''::bytea)"
-            " FROM (SELECT h.hash FROM {source}, {row} {limit}) AS found"
+        every = sql.SQL("SELECT string_agg(substr(s.hash, 1, 8), ''::bytea) {}").format(ours)
+        orphans = sql.SQL(
+            "SELECT string_agg(substr(h.hash, 1, 8), ''::bytea) FROM (SELECT s.key {hashes}"
+            " EXCEPT SELECT p.{key} FROM {table} AS p WHERE {ours}) AS orphan (key), {hash}"
         ).format(
-            source=sql.SQL(source),
-            row=self._row("h"),
-            limit=sql.SQL("" if of_keys else "LIMIT %(limit)s"),
+            hashes=ours,
+            key=sql.Identifier(self._table.key),
+            table=self._place.table(self._table.name),
+            ours=VENDOR_AND_ORGANIZATION,
+            hash=_hash("orphan"),
         )
+        return every, orphans
+
+    def known_of(self) -> sql.Composed:
+        """Return the heads of the hashes of %(keys)s whose rows are there."""
+        return sql.SQL(
+            "SELECT string_agg(substr(h.hash, 1, 8), ''::bytea)"
+            " FROM unnest(%(keys)s::text[]) AS k (key), {hash}, {row}"
+        ).format(hash=_hash("k"), row=self._row("k"))
 
     def _row(self, keys: str) -> sql.Composed:
         """Join the row of each key in the column `key` of `keys`, if it is there.
@@ -169,3 +176,11 @@ class RecordStatements:
 
 def _listed(table: str, names: Iterable[str]) -> sql.Composed:
     return COMMA.join(sql.Identifier(table, name) for name in names)
+
+
+def _hash(keys: str) -> sql.Composed:
+    """Join the hash of each key in the column `key` of `keys`; OFFSET as for rows."""
+    return sql.SQL(
+        "LATERAL (SELECT s.hash FROM vendorsync.hashes AS s WHERE s.vendor_id = %(vendor)s"
+        " AND s.stream = %(stream)s AND s.key = {keys}.key OFFSET 0) AS h"
+    ).format(keys=sql.Identifier(keys))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from vendorsync_api.reasons import Result
 from vendorsync_job.errors import AlreadyRunningError
 from vendorsync_job.store.chunks import Chunks
 from vendorsync_job.store.connection import LockTimeoutError, Timeouts
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from vendorsync_api.run import RunReport
     from vendorsync_job.store.connection import Database
-    from vendorsync_job.store.exchange import Statement
     from vendorsync_job.store.place import Place
     from vendorsync_job.store.rows import RowMaker
     from vendorsync_job.store.runs import RunRow
@@ -127,6 +127,10 @@ class StoredRun(Generic[Record]):
         """Close the run's row and free the lease; a complete listing leaves its time behind."""
         self._database.repeated(lambda: self._close(report))
 
+    def _has_compared(self, report: RunReport) -> bool:
+        """Tell whether a full compare is behind us; a listing that never completes counts."""
+        return self.records.full and report.result in (Result.SUCCEEDED, Result.PARTIAL)
+
     def _close(self, report: RunReport) -> None:
         with self._database.exchange() as exchange:
             if report.complete:
@@ -139,14 +143,8 @@ class StoredRun(Generic[Record]):
                 self.lease.confirm(held)
                 self._vendor.confirm(vendor)
             exchange.commit(
-                *(self._completed() if report.complete else ()),
+                *(self._quarantine.forgetting() if report.complete else ()),
+                *([self._stream.compared()] if self._has_compared(report) else ()),
                 *self._row.closing(report),
                 self.lease.freeing(),
             )
-
-    def _completed(self) -> list[Statement]:
-        return [
-            *self._quarantine.forgetting(),
-            *([self._stream.compared()] if self.records.full else []),
-            *self._stream.moving(),
-        ]

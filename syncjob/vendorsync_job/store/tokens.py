@@ -180,7 +180,8 @@ class AccountTokens:
         fresh: Token | None = None
         refusal: SyncError | None = None
         # The row stays locked during the login, which is what makes it the only one.
-        limits = Timeouts(statement=LOGIN_SECONDS, lock=LOGIN_SECONDS, idle=LOGIN_SECONDS)
+        # Waiting for the lock is part of a statement, which must not be what ends first.
+        limits = Timeouts(statement=LOGIN_SECONDS + 5, lock=LOGIN_SECONDS, idle=LOGIN_SECONDS)
         try:
             with database.transaction(timeouts=limits, shielded=False) as cursor:
                 cursor.execute(
@@ -197,11 +198,11 @@ class AccountTokens:
                     fresh, refusal = self._log_in(cursor, stored, login)
                 if fresh is not None:
                     self._store(cursor, fresh)
-        except LockTimeoutError:
-            raise VendorUnavailableError(
-                "another run has been logging in to the same account for too long"
-            ) from None
         except DatabaseUnavailableError as error:
+            if isinstance(error, LockTimeoutError) and fresh is None and refusal is None:
+                raise VendorUnavailableError(
+                    "another run has been logging in to the same account for too long"
+                ) from None
             return self._kept(fresh, refusal, error)
         if refusal is not None:
             raise refusal

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from vendorsync_job.errors import SchemaMismatchError
 from vendorsync_job.models import Rejection
 from vendorsync_job.store.exchange import RELEASE, SAVEPOINT, Statement
 from vendorsync_job.store.rows import described, document
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from vendorsync_job.store.tables import RecordTable
 
 FOREIGN = "OwnedByAnotherOrganization"
+HOPELESS = 100
+"""Refused rows, with none written, after which the table itself is at fault."""
 PIECE = 1000
 """Rows up to which a JSON document costs less than a COPY into a temporary table."""
 
@@ -48,6 +51,7 @@ class Upsert:
     """Writes rows of one table."""
 
     def __init__(self, table: RecordTable, place: Place, statements: RecordStatements) -> None:
+        self._table = table.name
         self._statements = statements
         self._values = place.values
         self._refusals: tuple[type[psycopg.Error], ...] = (
@@ -57,10 +61,19 @@ class Upsert:
         if table.row_security:
             self._refusals += (psycopg.errors.InsufficientPrivilege,)
 
-    def write(self, exchange: Exchange, rows: Sequence[Row]) -> Written:
-        """Write rows that are sorted by key; each of them is in the result once."""
+    def write(self, exchange: Exchange, rows: Sequence[Row], *, first: bool) -> Written:
+        """Write rows that are sorted by key; each of them is in the result once.
+
+        If they are the `first` of a run, so many refusals mean that the table itself is at fault:
+        SchemaMismatchError.
+        """
         written = Written()
         self._write(exchange, rows, written)
+        if first and not written.done and len(written.refused) >= HOPELESS:
+            reason = next(iter(written.refused.values())).reason
+            raise SchemaMismatchError(
+                f"the database refuses every record of {self._table}: {reason}"
+            )
         return written
 
     def _write(self, exchange: Exchange, rows: Sequence[Row], written: Written) -> None:

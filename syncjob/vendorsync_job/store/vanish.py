@@ -36,7 +36,7 @@ OURS = sql.SQL("vendor_id = %(vendor)s AND stream = %(stream)s")
 
 @dataclass(frozen=True)
 class Guard:
-    """When an absent record counts as vanished, and how many may vanish at once.
+    """When an absent record counts as vanished, and how many may be absent at once.
 
     `after` is a number of complete listings in a row; `percent` is a share of the records that have
     not vanished yet, and 100 allows all of them to go.
@@ -45,11 +45,11 @@ class Guard:
     after: int = 3
     percent: int = 20
 
-    def holds(self, due: int, live: int) -> bool:
+    def holds(self, absent: int, live: int) -> bool:
         """Tell whether so many records at once are more likely a fault than the truth."""
-        if self.percent == 100 or not due:
+        if self.percent == 100 or not absent:
             return False
-        return due >= live or due > max(ALWAYS, live * self.percent / 100)
+        return absent >= live or absent > max(ALWAYS, live * self.percent / 100)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Retired:
     returned: int = 0
     """Had been marked, and are listed again."""
     held: bool = False
-    """More would have been marked than the guard allows, so none was."""
+    """More are absent than the guard allows, so none was marked."""
 
 
 @dataclass
@@ -98,7 +98,8 @@ class Vanishing:
     def retire(self, has: Callable[[str], bool], *, complete: bool) -> Retired:
         """Count absences against a listing; one that is not complete only brings records back."""
         survey = self._survey(has, complete=complete)
-        held = self._guard.holds(len(survey.due), survey.live)
+        # Those that are not due yet count too: whoever lost an account hears of it at once.
+        held = self._guard.holds(len(survey.due) + len(survey.absent), survey.live)
         marked = [] if held else survey.due
         for keys in _pieces(survey.back):
             self._write(Counts(), keys, [self._unmark(), *self._row_marks("NULL", "NOT NULL")])
@@ -139,7 +140,7 @@ class Vanishing:
     def _count_absent(self, survey: Survey, key: str, absences: int) -> None:
         if absences + 1 >= self._guard.after:
             survey.due.append(key)
-        if absences + 1 < self._guard.after:
+        else:
             survey.absent.append(key)
 
     def _pages(self, query: sql.Composed) -> Iterator[tuple[Any, ...]]:

@@ -3,7 +3,8 @@
 A window of 24 slices never lets more than its calls through in any of its seconds: it counts the
 current slice, the 24 before it, and those before them whose calls may have been sent as late as
 that, since a run reserves calls before it sends them. So a window lets a little less through than
-it could: 24/26 of the calls over long times, 24/37 where runs wait for it (`Window.paces`).
+it could: 24/26 of the calls over long times, 24/37 where runs wait for it (`Budget.paces`). The
+operator accepts schedules by the same rule (`Budget.seconds_counted`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from vendorsync_job.errors import BudgetSpentError
+from vendorsync_api.policy import SLICES
+from vendorsync_job.errors import BudgetSpentError, DetailsSpentError
 from vendorsync_job.ports import Purpose
 
 if TYPE_CHECKING:
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
     from vendorsync_api.policy import Budget
 
-SLICES: Final = 24
-LONGEST_PACED: Final = 60
-"""Seconds; a window up to this turns so soon that a run waits for it."""
 LARGEST_BLOCK: Final = 50
 UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -36,17 +35,12 @@ class Window:
     @property
     def paces(self) -> bool:
         """Whether a run waits for room in place of ending."""
-        return self.budget.seconds <= LONGEST_PACED
+        return self.budget.paces
 
     @property
     def width(self) -> float:
         """Seconds of one slice."""
         return self.budget.seconds / SLICES
-
-    @property
-    def held(self) -> int:
-        """Slices that a reserved call may wait until it is sent, after the one it was taken in."""
-        return SLICES // 2 if self.paces else 1
 
     @property
     def block(self) -> int:
@@ -59,11 +53,11 @@ class Window:
 
     def good_until(self, now: float) -> float:
         """Return when a call that is reserved now must have been sent."""
-        return (self.slice(now) + self.held + 1) * self.width
+        return (self.slice(now) + self.budget.slices_held + 1) * self.width
 
     def counts_until(self, number: int) -> float:
         """Return when a slice stops counting."""
-        return (number + SLICES + self.held + 1) * self.width
+        return (number + self.budget.slices_counted) * self.width
 
     def limit(self, purpose: Purpose) -> int:
         """Return how many calls of the window such calls may bring it to."""
@@ -87,8 +81,9 @@ class Window:
             if purpose is Purpose.DETAIL and budget.reserve
             else ""
         )
-        return BudgetSpentError(
-            f"the account's allowance of {_numbered(budget.calls, 'call')} in"
+        kind = DetailsSpentError if purpose is Purpose.DETAIL else BudgetSpentError
+        return kind(
+            f"the account's allowance of {numbered(budget.calls, 'call')} in"
             f" {_duration(budget.seconds)} is used up{kept}, so nothing is sent until it turns;"
             " lengthen the interval, or have the vendor raise the allowance",
             retry_after=wait,
@@ -138,10 +133,11 @@ class Tally:
             self.slices.pop(number, None)
 
 
-def _numbered(count: int, unit: str) -> str:
+def numbered(count: int, unit: str) -> str:
+    """Return a count with its unit: `1 call`, `2 calls`."""
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def _duration(seconds: int) -> str:
     size, unit = next((size, unit) for size, unit in UNITS if seconds % size == 0)
-    return _numbered(seconds // size, unit)
+    return numbered(seconds // size, unit)

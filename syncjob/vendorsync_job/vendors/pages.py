@@ -20,10 +20,12 @@ def read_page(
     *,
     rows: str,
     total: str,
-    key: str,
+    key: str | Callable[[normalise.Row], str],
     sender: str,
 ) -> Page[Record]:
     """Read a page; `rows`, `total` and `key` are the vendor's names for list, count and record id.
+
+    A record without an id of its own has a function for `key`, which may raise UnfitError.
 
     An empty account may send null for the list, but then it sends a count. `sender` says in an
     error who answered what. Raises VendorContractError when there is no list.

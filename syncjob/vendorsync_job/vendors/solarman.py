@@ -155,19 +155,18 @@ def _page(answer: Mapping[str, Any]) -> Page[Plant]:
 
 def _plant(row: normalise.Row) -> Plant:
     latitude, longitude = normalise.position(row.get("locationLat"), row.get("locationLng"))
+    # In the order of Plant's fields: keywords cost time in each row of each listing.
     return Plant(
-        vendor_plant_id=normalise.identifier(row.get("id")),
-        name=normalise.name(row.get("name")),
-        capacity_kw=normalise.capacity_kw(
-            row.get("installedCapacity"), "kWp", field="installedCapacity"
-        ),
-        latitude=latitude,
-        longitude=longitude,
-        address=normalise.text(row.get("locationAddress"), "locationAddress"),
-        time_zone=normalise.time_zone(row.get("regionTimezone")),
-        plant_type=normalise.text(row.get("type"), "type", 64),
-        status=STATUS.get(str(row.get("networkStatus"))),
-        commissioned_at=normalise.unix_time(row.get("startOperatingTime"), "startOperatingTime"),
+        normalise.identifier(row.get("id")),
+        normalise.name(row.get("name")),
+        normalise.capacity_kw(row.get("installedCapacity"), "kWp", "installedCapacity"),
+        latitude,
+        longitude,
+        normalise.text(row.get("locationAddress"), "locationAddress"),
+        normalise.time_zone(row.get("regionTimezone")),
+        normalise.text(row.get("type"), "type", 64),
+        STATUS.get(str(row.get("networkStatus"))),
+        normalise.unix_time(row.get("startOperatingTime"), "startOperatingTime"),
     )
 
 

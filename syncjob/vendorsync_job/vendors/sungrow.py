@@ -163,19 +163,20 @@ def _page(result: Mapping[str, Any]) -> Page[Plant]:
 
 
 def _plant(row: normalise.Row) -> Plant:
-    latitude, longitude = normalise.position(row.get("latitude"), row.get("longitude"))
     time_zone = normalise.time_zone(row.get("ps_current_time_zone"))
+    latitude, longitude = normalise.position(row.get("latitude"), row.get("longitude"))
+    # In the order of Plant's fields: keywords cost time in each row of each listing.
     return Plant(
-        vendor_plant_id=normalise.identifier(row.get("ps_id"), "ps_id"),
-        name=normalise.name(row.get("ps_name"), "ps_name"),
-        capacity_kw=_capacity_kw(row.get("total_capcity")),
-        latitude=latitude,
-        longitude=longitude,
-        address=normalise.text(row.get("ps_location"), "ps_location"),
-        time_zone=time_zone,
-        plant_type=_plant_type(row.get("ps_type")),
-        status=_status(row),
-        commissioned_at=normalise.local_time(
+        normalise.identifier(row.get("ps_id"), "ps_id"),
+        normalise.name(row.get("ps_name"), "ps_name"),
+        _capacity_kw(row.get("total_capcity")),
+        latitude,
+        longitude,
+        normalise.text(row.get("ps_location"), "ps_location"),
+        time_zone,
+        _plant_type(row.get("ps_type")),
+        _status(row),
+        normalise.local_time(
             row.get("grid_connection_time"), normalise.zone(time_zone), "grid_connection_time"
         ),
     )
@@ -187,12 +188,12 @@ def _capacity_kw(quantity: object) -> Decimal | None:
         return None
     if not isinstance(quantity, dict):
         raise normalise.UnfitError("total_capcity is not an object with value and unit")
-    return normalise.capacity_kw(quantity.get("value"), quantity.get("unit"), field="total_capcity")
+    return normalise.capacity_kw(quantity.get("value"), quantity.get("unit"), "total_capcity")
 
 
 def _plant_type(value: object) -> str | None:
     number = normalise.whole(value)
-    return None if number is None else TYPES.get(number, str(number))
+    return None if number is None else TYPES.get(number) or str(number)
 
 
 def _status(row: Mapping[str, Any]) -> str | None:
@@ -209,7 +210,7 @@ def _fault_page(result: Mapping[str, Any], query: AlertQuery) -> Page[Alert]:
     sender = f"{SUNGROW.title} answered {FAULT_PATH}"
     read = partial(_fault, query)
     return read_page(
-        result, read, rows="pageList", total="rowCount", key="fault_code", sender=sender
+        result, read, rows="pageList", total="rowCount", key=_occurrence, sender=sender
     )
 
 

@@ -29,6 +29,7 @@ REFUSALS: Final = Refusals(
     token_expired=frozenset({"TOKEN_UNKNOWN"}),
     credentials_rejected=frozenset({"LOGIN_REFUSED"}),
     throttled=frozenset({"TOO_FAST"}),
+    # The vendor's day turns at midnight UTC, so it is over within 24 hours at the latest.
     quota_exhausted={"DAY_SPENT": 86_400.0},
     transient=frozenset({"BUSY"}),
     advice={"LOGIN_REFUSED": "check clientId, user and password"},

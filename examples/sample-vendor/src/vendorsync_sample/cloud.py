@@ -1,6 +1,7 @@
 """The cloud of Sample Solar as API.md describes it, for VendorSync's simulators.
 
-Needs a checkout of VendorSync; the adapter does not.
+BUSY and FORBIDDEN come only where a test orders them. Needs a checkout of VendorSync; the adapter
+does not.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ PLANTS_PATH: Final = "/v1/plants"
 ALERTS_PATH: Final = "/v1/alerts"
 TOKEN_SECONDS: Final = 7200
 LARGEST_PAGE: Final = 100
+MINUTE: Final = 60
+CALLS_A_MINUTE: Final = 60
+DAY: Final = 86_400
+CALLS_A_DAY: Final = 5_000
 STATES: Final = {"online": "up", "partial": "part", "offline": "down"}
 
 
@@ -74,6 +79,7 @@ class SampleCloud:
         self._passwords = {account.name: account.password for account in accounts}
         self._fleets = {account.name: Fleet(account.seed, account.plants) for account in accounts}
         self._tokens = Tokens()
+        self._calls: dict[str, list[float]] = {account.name: [] for account in accounts}
         self._now = now
 
     def account_names(self) -> tuple[str, ...]:
@@ -98,9 +104,16 @@ class SampleCloud:
         if route is None:
             return Reply(status=404, body=b'{"title":"Not Found"}')
         try:
+            self._count(self.account_of(request))
             return Answer({"ok": True, "result": route(request)})
         except RefusalError as refusal:
             return Answer(self.refusal(str(refusal), "sim refusal"), str(refusal))
+
+    def rows(self, account: str, request: Request) -> list[Json]:  # noqa: ARG002 - the token tells
+        """Render the rows that a call for a list asks for, without counting it."""
+        lists = {PLANTS_PATH: self._plants, ALERTS_PATH: self._alerts}
+        rows: list[Json] = lists[request.path](request)["items"]
+        return rows
 
     def refusal(self, code: str, message: str) -> Json:
         """Build the error envelope."""
@@ -136,6 +149,17 @@ class SampleCloud:
         """Change the password, which kills the tokens."""
         self._passwords[account] = password
         self._tokens.expire(account)
+
+    def _count(self, account: str | None) -> None:
+        """Count the call of a user; the day turns at midnight UTC."""
+        now = self._now()
+        made = [moment for moment in self._calls.get(account or "", ()) if now - moment < DAY]
+        if sum(now - moment < MINUTE for moment in made) >= CALLS_A_MINUTE:
+            raise RefusalError("TOO_FAST")
+        if sum(moment // DAY == now // DAY for moment in made) >= CALLS_A_DAY:
+            raise RefusalError("DAY_SPENT")
+        if account:
+            self._calls[account] = [*made, now]
 
     def _named(self, body: Json) -> str | None:
         wanted = (body.get("clientId"), body.get("user"))
