@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine must not fail a test: nothing here asserts how long a thing takes.
+# A busy machine must not fail a test: where a time is asserted, it only tells waiting from hanging.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fast", settings.get_profile("suite"), max_examples=20)
 settings.load_profile("suite")

@@ -33,7 +33,7 @@ def test_a_vendor_removed_in_mid_run_leaves_whole_chunks_only(solar, stack):
     """Chunks are pages of 100 here; the third page hangs, so two may be written."""
     sungrow = solar.vendor("sungrow", "sim-west")
     solar.apply(solar.vendor(), sungrow)
-    stack.fault("latency", vendor="solarman", path="/station/v1.0/list", page=3, seconds=20)
+    stack.fault("latency", vendor="solarman", path="/station/v1.0/list", page=3, seconds=100)
     job = solar.start()
     until(
         lambda: stack.calls(vendor="solarman", path="/station/v1.0/list") or None,

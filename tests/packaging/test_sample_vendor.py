@@ -149,7 +149,7 @@ query = {"page": "1", "perPage": "1"}
 head = {"authorization": f"Bearer {login.payload['result']['token']}"}
 listing = Request(method="GET", path=PLANTS_PATH, query=query, headers=head)
 print([call() for _ in range(60)].index("TOO_FAST"))
-for _ in range(84):
+for _ in range(83):
     now += 60
     last = [call() for _ in range(60)]
 print(last.index("DAY_SPENT"))

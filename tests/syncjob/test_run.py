@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from dev.simulators import Accounts, simulators
+from dev.stack.waiting import until
 from tests.syncjob.jobs import EAST, LIST, LOGIN, NORTH, WEST, Job
 
 pytestmark = pytest.mark.postgres
@@ -162,11 +163,12 @@ def test_a_run_beside_another_is_skipped(job, clouds):
 def test_sigterm_leaves_whole_chunks_a_free_lease_and_a_report(job, clouds):
     clouds.fault("latency", seconds=HELD, path=LIST, page=2)
     process = job.start()
-    job.await_rows(100)
+    until(lambda: clouds.calls(path=LIST, page=2), "the call that hangs", every=0.02)
     process.send_signal(signal.SIGTERM)
     ended = job.finish(process)
 
-    assert clouds.calls(path=LIST, page=2)[-1].seconds is None, "it waited for the vendor"
+    (call,) = clouds.calls(path=LIST, page=2)
+    assert call.seconds is None, "it waited for the vendor"
     assert (ended.code, ended.report["reason"]) == (75, "Interrupted")
     assert (ended.report["created"], ended.report["complete"], job.count()) == (100, False, 100)
     assert job.app.value("SELECT last_synced_at FROM vendors") is None
