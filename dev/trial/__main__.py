@@ -70,7 +70,7 @@ def trial(keep: Path | None) -> int:
                 return code
         show(url)
         if keep:
-            wait(folder)
+            wait(folder, vendors.control_url)
     print(f"\nDone in {time.monotonic() - started:.1f} s.")
     return 0
 
@@ -109,14 +109,25 @@ def run(title: str, arguments: list[str], folder: TrialFolder) -> int:
     ).returncode
 
 
-def wait(folder: TrialFolder) -> None:
+def wait(folder: TrialFolder, control: str) -> None:
     """Say what can be tried by hand, and keep everything up until Ctrl-C."""
     options = " ".join(folder.arguments)
+    job = ".venv/bin/python -m vendorsync_job"
+    alerts = folder.arguments[:]
+    alerts[1] = str(folder.alerts)
+    account = '"vendor": "solarman", "account": "sim-north"'
     print(f"""
 # everything stays up until Ctrl-C; in another terminal, from this folder:
-  .venv/bin/python -m vendorsync_job check {options}
-  .venv/bin/python -m vendorsync_job run --dry-run {options}
-  psql "$(cat {folder.path}/database/url)" """)
+  {job} check {options}
+  {job} run --text-logs {options}
+  {job} run --text-logs {" ".join(alerts)}     # alerts
+  psql "$(cat {folder.path}/database/url)"
+# edit a name or delete a row there, then
+  {job} run --text-logs --full-compare {options}
+# at the vendor: add two plants, see them all, let a day of alarms pass
+  curl -d '{{{account}, "changes": [{{"op": "add", "count": 2}}]}}' {control}/plants
+  curl '{control}/truth?vendor=solarman&account=sim-north'
+  curl -X PUT -d '{{"offset": 86400}}' {control}/clock""")
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -27,6 +27,11 @@ class TrialFolder:
         return self.path / "run.json"
 
     @property
+    def alerts(self) -> Path:
+        """The RunSpec of the vendor's alerts."""
+        return self.path / "run-alerts.json"
+
+    @property
     def arguments(self) -> list[str]:
         """The options that point the job here."""
         return ["--spec", str(self.spec), "--mounts", str(self.path)]
@@ -64,4 +69,5 @@ def trial_folder(path: Path, *, origin: str, ca: str, url: str) -> TrialFolder:
         ],
     }
     folder.spec.write_text(json.dumps(spec, indent=2))
+    folder.alerts.write_text(json.dumps({**spec, "stream": "alerts"}, indent=2))
     return folder

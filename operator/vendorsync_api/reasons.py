@@ -89,7 +89,8 @@ class RunReason(StrEnum):
         True,
         "A complete listing lacks so many plants that none was marked as vanished. Check at the"
         " vendor that the account still sees them and that baseURL is the account's own gateway. If"
-        " they are gone for good, set spec.run.vanishGuardPercent to 100 for one run.",
+        " they are gone for good, set spec.run.vanishGuardPercent to 100 until they are marked,"
+        " which takes spec.run.vanishAfter complete runs; it lets an empty listing mark all, too.",
     )
     BUDGET_SPENT = (
         "BudgetSpent",

@@ -457,9 +457,9 @@ class RunSettings(Model):
     vanish_guard_percent: Annotated[
         int,
         about(
-            "Share of a vendor's plants that one listing may mark as vanished; if more are absent,"
-            " none is marked and the run ends as VanishHeld. Five plants always may be marked."
-            " 100 marks whatever is absent.",
+            "Share of a vendor's plants that a listing may lack; if more are absent, none is marked"
+            " and the run ends as VanishHeld. Five plants always may be marked. 100 marks whatever"
+            " was absent for vanishAfter runs, all plants if need be.",
             example=20,
             unit="percent",
             ge=0,

@@ -275,11 +275,14 @@ def _left(loads: list[_Load], policy: VendorPolicy, budget: Budget) -> int:
         for n, load in zip(runs, loads, strict=True)
     ]
     kept = f", less {budget.reserve} kept for further logins and listings" * bool(budget.reserve)
-    besides = "; each run of alerts needs one more for the alerts of a plant" * loads[-1].by_plant
+    besides = ""
+    if loads[-1].by_plant:
+        calls += runs[-1]
+        besides = " and one for the alerts of a plant in each run of alerts"
     raise _RefusedError(
         ConditionReason.BUDGET_EXCEEDED,
-        f"{' and '.join(said)} make {calls} calls; {policy.title} leaves {left} ({budget.calls} in"
-        f" {_span(budget.seconds)}, which count for up to {span}{kept}){besides}",
+        f"{' and '.join(said)}{besides} make {calls} calls; {policy.title} leaves {left}"
+        f" ({budget.calls} in {_span(budget.seconds)}, which count for up to {span}{kept})",
     )
 
 

@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="vendorsync_job", description="One sync of one vendor.")
     commands = top.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="list the vendor's plants and write what changed")
-    check = commands.add_parser("check", help="log in and count the plants; writes nothing")
+    check = commands.add_parser(
+        "check", help="log in once, whatever the database knows of the account, and count plants"
+    )
     for command in (run, check):
         command.add_argument(
             "--spec", type=Path, help="JSON file with the RunSpec (default: $VENDORSYNC_RUN)"
@@ -52,7 +54,16 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--text-logs", action="store_true", help="log lines for people instead of JSON"
         )
-    run.add_argument("--dry-run", action="store_true", help="compare only, write nothing")
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="compare only, write nothing; what is absent is not judged",
+    )
+    run.add_argument(
+        "--full-compare",
+        action="store_true",
+        help="compare rows themselves, not only what was last written to them",
+    )
     run.add_argument("--report", type=Path, help="write the report to this file as well")
     migrate = commands.add_parser("migrate", help="bring the database up to date; owner's role")
     migrate.add_argument("--url-file", type=Path, required=True, help="file with the owner's URL")
@@ -143,6 +154,7 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
     from vendorsync_job.settings import read_url  # noqa: PLC0415
     from vendorsync_job.store.connection import Database, passwords  # noqa: PLC0415
     from vendorsync_job.store.migrate import migrate  # noqa: PLC0415
+    from vendorsync_job.store.schema import lacks  # noqa: PLC0415
 
     redactor = Redactor()
     try:
@@ -153,9 +165,11 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
         database = Database(owner_url, schema=options.schema)
         with closing(database), stop.armed():
             done = migrate(database, run_url=run_url, policies=options.policies)
+            wanting = lacks(database)
     except SyncError as error:
         return _fail(error, redactor)
     _print(done or [f"nothing to do: {database.where} is up to date"])
+    _print([f"runs of {stream} will be refused: {fault}" for stream, fault in wanting.items()])
     return 0
 
 
@@ -198,6 +212,7 @@ def _setting(
         reports=reports,
         handlers=(handler,),
         dry_run=getattr(options, "dry_run", False),
+        full_compare=getattr(options, "full_compare", False),
     )
 
 

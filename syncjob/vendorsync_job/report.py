@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+GONE = {"plants": "newly vanished", "alerts": "ended"}
+"""What becomes of stored records that a complete listing lacks, by stream."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -110,10 +113,13 @@ def sentence(written: RunReport) -> str:
     how = f"{written.result.value} ({written.reason})"
     if written.message:
         how += f": {written.message}"
+    repaired = f" ({written.repaired} repaired)" if written.repaired else ""
+    gone = f", {written.vanished} {GONE[written.stream]}" if written.vanished else ""
     return (
-        f"{how}; {written.total} records: {written.created} created, {written.updated} updated,"
-        f" {written.unchanged} unchanged, {written.rejected} rejected, {written.duplicate}"
-        f" duplicate in {written.duration_seconds:.1f} s with {written.calls} calls"
+        f"{how}; {written.total} records: {written.created} created, {written.updated} updated"
+        f"{repaired}, {written.unchanged} unchanged, {written.rejected} rejected,"
+        f" {written.duplicate} duplicate{gone} in {written.duration_seconds:.1f} s with"
+        f" {written.calls} calls"
     )
 
 

@@ -71,6 +71,7 @@ class Setting:
     handlers: tuple[logging.Handler, ...] = ()
     """Log handlers, which learn what they must not show."""
     dry_run: bool = False
+    full_compare: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
 

@@ -69,7 +69,8 @@ class OpenStream:
     def _compare(self) -> Outcome:
         source = self._source()
         rows = source.rows(self.database, self.table, self.place)
-        sink = RecordComparison(self.database, self.table, self.place, rows)
+        full = self.run.setting.full_compare
+        sink = RecordComparison(self.database, self.table, self.place, rows, full=full)
         with self._place_at_vendor(self.run.setting.stop.sleep):
             return self._list(source, sink, None)
 
@@ -109,7 +110,7 @@ class OpenStream:
             to_rows=source.rows(self.database, self.table, self.place),
             vanish_after=spec.vanish_after,
             vanish_guard_percent=spec.vanish_guard_percent,
-            full_compare_hours=spec.full_compare_hours,
+            full_compare_hours=0 if run.setting.full_compare else spec.full_compare_hours,
             sleep=run.setting.stop.sleep,
         )
 

@@ -327,8 +327,8 @@ def test_alerts_by_plant_that_leave_no_call_for_a_plant_are_refused():
     assert verdict.reason is ConditionReason.BUDGET_EXCEEDED
     assert verdict.message == (
         "52 runs of plants in 26 hours of 3 calls each and 26 runs of alerts in 26 hours of 2 calls"
-        " each make 208 calls; Fake Cloud leaves 233 (233 in 1 day, which count for up to 26"
-        " hours); each run of alerts needs one more for the alerts of a plant"
+        " each and one for the alerts of a plant in each run of alerts make 234 calls; Fake Cloud"
+        " leaves 233 (233 in 1 day, which count for up to 26 hours)"
     )
     one_more = replace(budget, calls=budget.calls + 1)
     assert judge_alerts(declared, by_plant(one_more)).detail_calls == 1

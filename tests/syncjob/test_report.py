@@ -82,3 +82,11 @@ def test_outside_a_container_there_is_no_termination_message(tmp_path):
 
     assert report.report_paths(asked, absent) == (asked,)
     assert report.report_paths(None, absent) == ()
+
+
+def test_the_sentence_tells_what_was_repaired_and_what_is_gone():
+    written = build(counts=Counts(updated=2, repaired=1, vanished=3))
+
+    assert "2 updated (1 repaired)" in report.sentence(written)
+    assert "3 newly vanished" in report.sentence(written)
+    assert "repaired" not in report.sentence(build(counts=Counts(updated=2)))

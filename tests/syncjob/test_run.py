@@ -372,6 +372,19 @@ def test_an_empty_listing_after_many_plants_marks_none_and_somebody_is_told(job,
     assert job.app.value("SELECT count(*) FROM plants WHERE vanished_at IS NOT NULL") == 0
 
 
+@pytest.mark.fault("D9")
+def test_a_full_compare_can_be_asked_for_and_a_dry_run_tells_what_it_would_repair(job):
+    job.run()
+    job.app.do("UPDATE plants SET name = 'by hand' WHERE id = (SELECT min(id) FROM plants)")
+
+    assert job.run().report["updated"] == 0
+    assert job.run("--dry-run", "--full-compare").report["updated"] == 1
+    repaired = job.run("--full-compare")
+
+    assert (repaired.report["updated"], repaired.report["repaired"]) == (1, 1)
+    assert job.app.value("SELECT count(*) FROM plants WHERE name = 'by hand'") == 0
+
+
 def test_a_plant_that_stays_away_is_marked_and_comes_back(job, clouds):
     job.run()
     gone = clouds.truth("solarman", "north")[0]["id"]

@@ -108,6 +108,16 @@ def test_each_stream_is_content_without_what_the_other_needs(app):
     assert "capacity_kw" not in refusal(app, "alerts")
 
 
+@pytest.mark.fault("D9")
+def test_the_migration_tells_of_each_stream_what_its_runs_will_miss(app):
+    with app.database() as database:
+        assert schema.lacks(database) == {}
+    app.do("ALTER TABLE alerts DROP COLUMN title")
+
+    with app.database() as database:
+        assert schema.lacks(database) == {"alerts": "schema public lacks column alerts.title"}
+
+
 def test_a_missing_table_is_named(app):
     app.do("DROP TABLE alerts, plants")
 

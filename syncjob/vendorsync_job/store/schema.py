@@ -9,14 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vendorsync_job.errors import DatabaseRefusedError, SchemaMismatchError, SchemaOutdatedError
+from vendorsync_job.errors import (
+    ConfigurationError,
+    DatabaseRefusedError,
+    SchemaMismatchError,
+    SchemaOutdatedError,
+)
 from vendorsync_job.store.migrate import LATEST
 from vendorsync_job.store.tables import RecordTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from vendorsync_job.store.connection import Cursor
+    from vendorsync_job.store.connection import Cursor, Database
 
 INTEGERS = frozenset({"bigint", "integer"})
 TEXTS = frozenset({"text", "character varying"})
@@ -161,6 +166,18 @@ def check_version(cursor: Cursor) -> None:
             f"schema vendorsync has version {found} and this job knows {LATEST}; use the image of"
             " the release that migrated the database"
         )
+
+
+def lacks(database: Database) -> dict[str, str]:
+    """Return what the application's tables lack, by the stream whose runs will be refused."""
+    found = {}
+    for stream in STREAMS:
+        try:
+            with database.transaction(read_only=True) as cursor:
+                check_application(cursor, database.schema, stream)
+        except ConfigurationError as error:
+            found[stream] = str(error)
+    return found
 
 
 def check_application(cursor: Cursor, schema: str, stream: str = "plants") -> RecordTable:
