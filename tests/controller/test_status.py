@@ -475,7 +475,9 @@ def test_plants_that_are_missing_in_great_number_are_told_to_somebody():
     assert conditions(found)["Synced"] == ("False", "RunsFailed")
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert said in message(found, "Degraded")
-    assert "set spec.run.vanishGuardPercent to 100 until they are marked" in message(found, "Degraded")
+    assert "set spec.run.vanishGuardPercent to 100 until they are marked" in message(
+        found, "Degraded"
+    )
 
 
 def rounds(*outcomes, kept=20):
