@@ -40,6 +40,8 @@ def main() -> int:
     """Run the trial and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m dev.trial", description=__doc__)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="write the files here and wait")
+    # Else the database would outlive whoever ends us in the polite way.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return trial(parser.parse_args().keep)
     except TrialError as error:
