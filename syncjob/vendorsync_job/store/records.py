@@ -125,7 +125,7 @@ class RecordComparison(Generic[Record]):
             self._drop_all(rows, others, counts)
         for offer in others:
             row, _, head = offer
-            if not all(is_storable(value) for value in row if isinstance(value, str)):
+            if not _is_storable(row):
                 refused.append(self._unstorable(row))
             elif known is None or head in known:
                 counts.duplicate += row[0] in self._undecided
@@ -140,8 +140,8 @@ class RecordComparison(Generic[Record]):
         try:
             digests = self._digests(rows)
         except TypeError:
-            refused += [self._unstorable(row) for row in rows if not _is_unicode(row)]
-            rows[:] = filter(_is_unicode, rows)
+            refused += [self._unstorable(row) for row in rows if not _is_storable(row)]
+            rows[:] = filter(_is_storable, rows)
             digests = self._digests(rows)
         return zip(rows, digests, hashes.heads(digests), strict=True)
 
@@ -317,8 +317,5 @@ class RecordStore(RecordComparison[Record]):
         self._known.replace(old, chunk.hashes)
 
 
-def _is_unicode(row: Row) -> bool:
-    try:
-        return all(value.encode() is not None for value in row if isinstance(value, str))
-    except UnicodeEncodeError:
-        return False
+def _is_storable(row: Row) -> bool:
+    return all(is_storable(value) for value in row if isinstance(value, str))
