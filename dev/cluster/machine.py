@@ -126,13 +126,16 @@ class Machine:
 
     def kill(self) -> None:
         """End every process; what they wrote, logs among it, stays for a look."""
+        started = [record for path in self._started() if (record := ProcessRecord.load(path))]
+        # nsenter stops itself with its component (SIGSTOP). A stopped one would not take note of
+        # the component's end, and the room's first process waits for that of everyone inside.
+        for record in started:
+            record.wake()
         first = ProcessRecord.load(self._first)
         if first is not None:
             first.kill_with_children()
-        for path in self._started():
-            # nsenter stops itself when its component is stopped (SIGSTOP), and then outlives it.
-            if record := ProcessRecord.load(path):
-                record.kill()
+        for record in started:
+            record.kill()
         cgroups.remove(self.cgroup)
         self._disconnect()
 

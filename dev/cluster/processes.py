@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from dev.cluster.errors import NotReadyError
+
 PROC = Path("/proc")
 
 # The first words of a command line that records its own process before it becomes the real
@@ -45,7 +47,10 @@ class ProcessRecord:
         return self.parse(stat) == self and stat.rpartition(")")[2].split()[0] not in "ZX"
 
     def kill(self, seconds: float = 10) -> bool:
-        """Kill the process and wait for its end; return False when it was gone already."""
+        """Kill the process and wait for its end; return False when it was gone already.
+
+        Raises `NotReadyError` when it has not ended after `seconds`.
+        """
         try:
             handle = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -55,10 +60,16 @@ class ProcessRecord:
             if not self.alive():
                 return False
             signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], seconds)
+            if not any(select.select([handle], [], [], seconds)):
+                raise NotReadyError(f"Process {self.pid} was killed {seconds} s ago and lives on.")
         finally:
             os.close(handle)
         return True
+
+    def wake(self) -> None:
+        """Let the process go on if it was stopped (SIGSTOP)."""
+        if self.alive():
+            os.kill(self.pid, signal.SIGCONT)
 
     def kill_with_children(self, seconds: float = 30) -> None:
         """Kill the process and its direct children, and wait for the end of each.

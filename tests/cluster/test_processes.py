@@ -1,5 +1,6 @@
 """A process is known by its id and its start time; no other is ever killed."""
 
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dev.cluster.command import wait_until
+from dev.cluster.errors import NotReadyError
 from dev.cluster.processes import RECORDING, ProcessRecord
 
 STAT = "4711 (a (b) c) S 1 4711 " + " ".join(["0"] * 16) + " 98765 0 0"
@@ -62,6 +64,24 @@ def test_kill_spares_another_process_with_the_same_id(sleeper):
 
     assert not replace(record, start_time=record.start_time - 1).kill()
     assert sleeper.poll() is None
+
+
+def test_a_process_that_outlives_its_kill_is_an_error(sleeper, monkeypatch):
+    record = record_of(sleeper)
+    monkeypatch.setattr("signal.pidfd_send_signal", lambda handle, number: None)
+
+    with pytest.raises(NotReadyError, match=f"Process {sleeper.pid} was killed"):
+        record.kill(seconds=0.01)
+
+
+def test_a_stopped_process_goes_on_when_it_is_woken(sleeper):
+    stat = Path(f"/proc/{sleeper.pid}/stat")
+    sleeper.send_signal(signal.SIGSTOP)
+    wait_until(lambda: ") T " in stat.read_text(), what="the stop")
+
+    record_of(sleeper).wake()
+
+    wait_until(lambda: ") S " in stat.read_text(), what="the wake-up")
 
 
 def test_killing_with_children_waits_for_the_end_of_each(tmp_path):
