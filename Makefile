@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ROWS := .cache/rows.json
 .DEFAULT_GOAL := help
-.PHONY: help check lint fast test demo demo-down try bench-sync generate rows lock env
+.PHONY: help check lint fast test demo demo-down try bench-sync bench-operator generate rows lock env
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/; s/\$$\$$/$$/g' | expand -t 12
@@ -47,6 +47,9 @@ try: .venv/installed  ## the sync job alone: simulated vendors, own PostgreSQL, 
 
 bench-sync: .venv/installed  ## the sync job against other ways to do the same; STRICT=1 fails on a short one
 	@$(BIN)/python -m bench.sync
+
+bench-operator: .venv/installed  ## the operator at thousands of resources against bare requests; STRICT=1 as above
+	@$(BIN)/python -m bench.operator
 
 env: .venv/installed  ## print what points kubectl and helm at the demo: eval "$$(make -s env)"
 	@$(BIN)/python -m dev.cluster env

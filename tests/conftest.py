@@ -1,6 +1,6 @@
 """Options of the whole suite, and the record of which rows its tests have shown.
 
-Inputs: the markers `requirement(id)` and `fault(id)`. Output: with `--rows FILE`, a JSON object
+Inputs: the markers `requirement(id)`, `fault(id)` and `promise(id)`. Output: with `--rows FILE`, a JSON object
 from test to its rows and outcome, merged over the sessions of one `make test`.
 """
 
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker("slow")
         item.stash[MARKED] = [
             row
-            for kind in ("requirement", "fault")
+            for kind in ("requirement", "fault", "promise")
             for mark in item.iter_markers(kind)
             for row in mark.args
         ]
