@@ -1,7 +1,7 @@
 """Options of the whole suite, and the record of which rows its tests have shown.
 
-Inputs: the markers `requirement(id)`, `fault(id)` and `promise(id)`. Output: with `--rows FILE`, a JSON object
-from test to its rows and outcome, merged over the sessions of one `make test`.
+Inputs: the markers `requirement(id)`, `fault(id)` and `promise(id)`. Output: with `--rows FILE`, a
+JSON object from test to its rows and outcome, merged over the sessions of one `make test`.
 """
 
 import json
