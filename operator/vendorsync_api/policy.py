@@ -149,17 +149,39 @@ def load_policy(adapter: str) -> VendorPolicy:
     Raises PolicyError, listing the adapters there are, when the name is unknown, and naming the
     package when it cannot be imported.
     """
-    known = adapters()
-    if adapter not in known:
-        raise PolicyError(
-            f"adapter {adapter!r} is not installed; known: {', '.join(sorted(known))}"
-        )
-    try:
-        policy = known[adapter].load()
-    except Exception as error:
-        raise PolicyError(
-            f"the policy of adapter {adapter!r} cannot be imported: {error}"
-        ) from error
-    if not isinstance(policy, VendorPolicy) or policy.adapter != adapter:
-        raise PolicyError(f"entry point {adapter!r} of {GROUP} is not a VendorPolicy of that name")
-    return policy
+    return InstalledPolicies()(adapter)
+
+
+class InstalledPolicies:
+    """The policies of the packages that are installed when it is made.
+
+    Looking through all packages takes milliseconds, so who asks often keeps one of these.
+    """
+
+    def __init__(self) -> None:
+        self._points = adapters()
+        self._found: dict[str, VendorPolicy] = {}
+
+    def __call__(self, adapter: str) -> VendorPolicy:
+        """Return the policy of an adapter, or raise PolicyError as `load_policy` does."""
+        if adapter not in self._found:
+            self._found[adapter] = self._load(adapter)
+        return self._found[adapter]
+
+    def _load(self, adapter: str) -> VendorPolicy:
+        point = self._points.get(adapter)
+        if point is None:
+            raise PolicyError(
+                f"adapter {adapter!r} is not installed; known: {', '.join(sorted(self._points))}"
+            )
+        try:
+            policy = point.load()
+        except Exception as error:
+            raise PolicyError(
+                f"the policy of adapter {adapter!r} cannot be imported: {error}"
+            ) from error
+        if not isinstance(policy, VendorPolicy) or policy.adapter != adapter:
+            raise PolicyError(
+                f"entry point {adapter!r} of {GROUP} is not a VendorPolicy of that name"
+            )
+        return policy

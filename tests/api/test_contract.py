@@ -7,7 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from tests.syncjob.builders import run_spec
-from vendorsync_api.policy import AlertListing, PolicyError, adapters, load_policy
+from vendorsync_api.policy import (
+    AlertListing,
+    InstalledPolicies,
+    PolicyError,
+    adapters,
+    load_policy,
+)
 from vendorsync_api.reasons import ConditionReason, ExitCode, Result, RunReason, Trigger
 from vendorsync_api.run import REPORT_LIMIT, RunReport
 
@@ -88,6 +94,15 @@ def test_the_built_in_vendors_are_found_by_entry_points():
 def test_an_unknown_adapter_lists_the_known_ones():
     with pytest.raises(PolicyError, match=r"'nope' is not installed; known: .*solarman.*sungrow"):
         load_policy("nope")
+
+
+def test_policies_are_looked_for_once(monkeypatch):
+    policies = InstalledPolicies()
+    monkeypatch.setattr("importlib.metadata.distributions", lambda **_: ())
+
+    assert policies("solarman") is policies("solarman")
+    with pytest.raises(PolicyError, match="not installed; known:"):
+        load_policy("solarman")
 
 
 @pytest.mark.parametrize(
