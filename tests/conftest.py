@@ -18,6 +18,8 @@ settings.load_profile("suite")
 
 ROWS = tomllib.loads((Path(__file__).parent / "rows.toml").read_text())
 SLOW = (
+    "api/test_schedule_spread.py",
+    "api/test_schedule_year.py",
     "simulators",
     "vendors",
     "controller/test_cluster.py",
@@ -28,7 +30,7 @@ SLOW = (
     "syncjob/test_http.py",
     "syncjob/test_network.py",
 )
-"""Below tests/: what opens sockets or starts processes, and so is not part of the fast loop."""
+"""Below tests/: what opens sockets, starts processes or simulates years: not for the fast loop."""
 RECORD = pytest.StashKey[dict]()
 MARKED = pytest.StashKey[list]()
 

@@ -1,18 +1,21 @@
 """Time, decided in one place: which minutes a vendor and stream may be synced.
 
 Pure functions and values; the operator renders CronJobs from them, the job's gate and the preview
-ask the same object. Clock changes follow robfig/cron v3.0.1, which the CronJob controller uses: a
-tick is a minute of the world whose wall clock in the zone matches, so a wall time that spring skips
-does not fire and one that comes twice in autumn fires twice. The one known difference is a clock
-that moves by half an hour (Australia/Lord_Howe), on whose two days robfig misses some ticks.
+ask the same object. A tick is what robfig/cron v3.0.1 finds, which the CronJob controller uses: a
+minute of the world whose wall clock in the zone matches, so a wall time that spring skips does not
+fire and one that comes twice in autumn fires twice. Where robfig finds something else, so does this
+module: in zones whose clock moves by half an hour (Australia/Lord_Howe) or, for an expression of
+some days only, at midnight (Asia/Beirut). One difference is known: in Pacific/Chatham, where the
+clock goes back in the middle of an hour, robfig may find the same minute for ever.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,8 +29,10 @@ INTERVALS = (5, 6, 10, 12, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440)
 
 DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-HORIZON = timedelta(days=5 * 366)
-"""How far ahead a next tick is looked for; robfig/cron gives up after five years too."""
+HORIZON = timedelta(days=6 * 366)
+"""How far ahead ticks are looked for."""
+YEARS = 5
+"""How many years of the calendar robfig/cron looks ahead for one tick."""
 
 
 class ScheduleError(ValueError):
@@ -139,38 +144,125 @@ class Cron:
         """Whether both day fields are restricted: a day matches when either of them does."""
         return not (self.any_day_of_month or self.any_day_of_week)
 
-    def on_day(self, moment: datetime) -> bool:
-        """Tell whether the local date of the moment is one of the expression's days."""
-        by_month = moment.day in self.days_of_month
-        by_week = _weekday(moment) in self.days_of_week
-        days = by_month or by_week if self.either_day else by_month and by_week
-        return moment.month in self.months and days
-
     def ticks(self, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
         """Yield the ticks later than `after`, in order, in UTC, up to the horizon."""
-        moment = after.astimezone(UTC).replace(second=0, microsecond=0)
-        end = moment + HORIZON
-        moment += timedelta(minutes=1)
-        while moment < end:
-            local = moment.astimezone(zone)
-            if not self.on_day(local):
-                # Not past 22:00, so that a clock change never carries it over a whole hour.
-                hours = max(22 - local.hour, 1)
-                moment += timedelta(hours=hours, minutes=-local.minute)
-            elif local.hour not in self.hours:
-                # To the next hour of the wall clock, never past it: offsets are not whole hours.
-                moment += timedelta(minutes=60 - local.minute)
-            elif local.minute not in self.minutes:
-                moment += timedelta(minutes=1)
-            else:
-                yield moment
-                moment += timedelta(minutes=1)
+        end = after + HORIZON
+        tick = self._next(zone, after)
+        while tick is not None and tick <= end:
+            yield tick
+            tick = self._next(zone, tick)
+
+    def _next(self, zone: ZoneInfo, after: datetime) -> datetime | None:
+        """Return the first tick later than `after`, in UTC.
+
+        The steps are robfig's, since with a clock that changes the steps decide what is found: a
+        field that does not match moves on until it does, and one that wraps starts all over.
+        """
+        earliest = after.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        seek = _Seek(self, earliest.replace(second=0).astimezone(zone))
+        last_year = seek.local.year + YEARS
+        while seek.local.year <= last_year:
+            if not (seek.month() and seek.day() and seek.hour() and seek.minute()):
+                continue
+            if (found := seek.local.astimezone(UTC)) >= earliest:
+                return found
+            seek.forward(minutes=1)
+        return None
+
+    def on_day(self, moment: datetime) -> bool:
+        """Tell whether the date of the moment is one of the expression's days, of any month."""
+        by_month = moment.day in self.days_of_month
+        by_week = _weekday(moment) in self.days_of_week
+        return by_month or by_week if self.either_day else by_month and by_week
+
+    @cached_property
+    def waits(self) -> tuple[int, ...]:
+        """Minutes from each minute of an hour to the next one that ticks, or to the next hour."""
+        return tuple(
+            min((other for other in self.minutes if other > minute), default=60) - minute
+            for minute in range(60)
+        )
+
+
+class _Seek:
+    """A search for a tick at `local`, an aware time of the zone.
+
+    Each step moves one field on until it matches, and returns False when the field wrapped: then
+    the ones before it may match no more.
+    """
+
+    def __init__(self, cron: Cron, local: datetime) -> None:
+        self.local = local
+        self._cron = cron
+        self._moved = False
+        self._zone = local.tzinfo
+
+    def month(self) -> bool:
+        while self.local.month not in self._cron.months:
+            self._begin(day=1, hour=0, minute=0)
+            wall = self.local.replace(tzinfo=None)
+            first = wall.replace(day=1)
+            next_month = (first + timedelta(days=32)).replace(day=1)
+            self.local = self._at(next_month + (wall - first))
+            if self.local.month == 1:
+                return False
+        return True
+
+    def day(self) -> bool:
+        while not self._cron.on_day(self.local):
+            self._begin(hour=0, minute=0)
+            self.local = self._at(self.local.replace(tzinfo=None) + timedelta(days=1))
+            # There may be no midnight on a day that changes the clock.
+            hour = self.local.hour
+            self.forward(hours=24 - hour if hour > 12 else -hour)
+            if self.local.day == 1:
+                return False
+        return True
+
+    def hour(self) -> bool:
+        while self.local.hour not in self._cron.hours:
+            self._begin(minute=0)
+            self.forward(hours=1)
+            if self.local.hour == 0:
+                return False
+        return True
+
+    def minute(self) -> bool:
+        while self.local.minute not in self._cron.minutes:
+            self.forward(minutes=self._cron.waits[self.local.minute])
+            if self.local.minute == 0:
+                return False
+        return True
+
+    def forward(self, *, hours: int = 0, minutes: int = 0) -> None:
+        """Let that much time pass, whatever the wall clock does."""
+        passed = timedelta(hours=hours, minutes=minutes)
+        self._moved = True
+        if passed:
+            self.local = (self.local.astimezone(UTC) + passed).astimezone(self._zone)
+
+    def _begin(self, **fields: int) -> None:
+        """Go back to where the field began, unless the search has moved already."""
+        if not self._moved:
+            self._moved = True
+            self.local = self._at(self.local.replace(tzinfo=None, **fields))
+
+    def _at(self, wall: datetime) -> datetime:
+        """Return the moment of that wall clock as Go's time.Date does when there is none, or two.
+
+        It takes the offset that held when UTC showed this time, and corrects itself once.
+        """
+        moment = wall.replace(tzinfo=UTC)
+        for _ in range(2):
+            offset = moment.astimezone(self._zone).utcoffset() or timedelta()
+            moment = wall.replace(tzinfo=UTC) - offset
+        return moment.astimezone(self._zone)
 
 
 def _has_star(field: str) -> bool:
     """Tell what robfig/cron keeps as the star bit: a step over 1 takes it away."""
     spans = (part.partition("/") for part in field.split(","))
-    return any(span in ("*", "?") and step in ("", "1") for span, _, step in spans)
+    return any(span in ("*", "?") and int(step or 1) == 1 for span, _, step in spans)
 
 
 def _parse_field(
@@ -220,6 +312,7 @@ class Timetable:
 
     Exactly one of `interval` (minutes, one of INTERVALS) and `cron` is set. `offset` is the minutes
     after local midnight of the first tick, less than the interval; it spreads organizations.
+    `usual_gap` is set on a slowed timetable: the shortest gap of the one that was slowed.
     """
 
     time_zone: str
@@ -227,6 +320,7 @@ class Timetable:
     cron: str | None = None
     windows: tuple[Window, ...] = ()
     offset: int = 0
+    usual_gap: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no CronJob could express."""
@@ -236,6 +330,11 @@ class Timetable:
             raise ScheduleError(
                 f"intervalMinutes {self.interval} does not tile an hour or a day;"
                 f" use one of {', '.join(map(str, INTERVALS))}"
+            )
+        if not 0 <= self.offset < (self.interval or 1):
+            raise ScheduleError(
+                f"offset {self.offset} is not a minute of the interval; use 0 to"
+                f" {(self.interval or 1) - 1}"
             )
         _ = self.zone, self._base
 
@@ -259,20 +358,22 @@ class Timetable:
         return self._restricts(_weekday(local), local.hour * 60 + local.minute)
 
     def _restricts(self, day: int, minute: int) -> bool:
-        return any(window.covers(day, minute) for window in self.windows)
+        return _covers(self.windows, day, minute)
 
     @cached_property
     def _allowed(self) -> dict[int, frozenset[tuple[int, int]]]:
         """Weekday to the (hour, minute) pairs of its ticks outside every window."""
-        return {
-            day: frozenset(
-                (hour, minute)
-                for hour in self._base.hours
-                for minute in self._base.minutes
-                if not self._restricts(day, hour * 60 + minute)
-            )
-            for day in range(7)
-        }
+        days = range(7) if any(window.days for window in self.windows) else range(1)
+        found = [self._allowed_on(day) for day in days]
+        return {day: found[day % len(found)] for day in range(7)}
+
+    def _allowed_on(self, day: int) -> frozenset[tuple[int, int]]:
+        return frozenset(
+            (hour, minute)
+            for hour in self._base.hours
+            for minute in self._base.minutes
+            if not self._restricts(day, hour * 60 + minute)
+        )
 
     @cached_property
     def _product(self) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
@@ -311,10 +412,14 @@ class Timetable:
                 return base.text
         return f"{_field(minutes, 60)} {_field(hours, 24)} {day} {month} {weekday}"
 
+    @cached_property
+    def _rendered(self) -> Cron:
+        return Cron.parse(self.expression)
+
     @property
     def is_exact(self) -> bool:
         """Whether the expression fires at allowed ticks only, so that the gate never skips."""
-        rendered = Cron.parse(self.expression)
+        rendered = self._rendered
         days = range(7) if rendered.either_day else rendered.days_of_week
         return all(
             not self._restricts(day, hour * 60 + minute)
@@ -327,7 +432,7 @@ class Timetable:
         """Yield the runs that will not be skipped, later than `after`, in UTC."""
         if self.never_runs:
             return
-        for tick in Cron.parse(self.expression).ticks(self.zone, after):
+        for tick in self._rendered.ticks(self.zone, after):
             if not self.is_restricted(tick):
                 yield tick
 
@@ -337,12 +442,51 @@ class Timetable:
 
     @cached_property
     def shortest_gap(self) -> int:
-        """Minutes between the two closest ticks of a day, a day when there is one tick."""
+        """Minutes between the two closest runs of any week, as if every date were a day of it."""
         if self.interval is not None:
             return self.interval
-        ticks = sorted(h * 60 + m for h in self._base.hours for m in self._base.minutes)
-        wrapped = [*ticks, ticks[0] + DAY]
-        return min(later - earlier for earlier, later in pairwise(wrapped))
+        days, _, _ = self._product
+        ticks = sorted(day * DAY + h * 60 + m for day in days for h, m in self._allowed[day])
+        wrapped = [*ticks, *(tick + 7 * DAY for tick in ticks[:1])]
+        return min((later - earlier for earlier, later in pairwise(wrapped)), default=7 * DAY)
+
+    def slowed(self, minutes: int) -> Timetable:
+        """Return this timetable with gaps of at least `minutes`, for a vendor that keeps failing.
+
+        Its runs are some of this one's, and each weekday that had a run keeps one; where that asks
+        for shorter gaps, they are the longest of INTERVALS that do. A day is the longest of all.
+        Its runs may start as late as their own gap allows, but last no longer than the usual ones.
+        """
+        if minutes <= self.shortest_gap:
+            return self
+        candidates = (
+            replace(slower, usual_gap=self.usual_gap or self.shortest_gap)
+            for gap in self._gaps(minutes)
+            for slower in self._thinned(gap)
+        )
+        return next((slower for slower in candidates if self._keeps_days(slower)), self)
+
+    def _gaps(self, minutes: int) -> list[int]:
+        """Return the gaps to try: the next of at least `minutes`, then from the longest down."""
+        known = [
+            gap for gap in INTERVALS if gap > self.shortest_gap and gap % (self.interval or 1) == 0
+        ]
+        longer = [gap for gap in known if gap >= minutes]
+        return longer[:1] + [gap for gap in reversed(known) if gap < minutes]
+
+    def _keeps_days(self, slower: Timetable) -> bool:
+        return slower._product[0] == self._product[0]
+
+    def _thinned(self, gap: int) -> Iterator[Timetable]:
+        """Yield the timetables of that gap, in minutes, whose ticks are some of this one's."""
+        if self.interval is not None:
+            yield replace(self, interval=gap)
+            return
+        _, hours, minutes = self._product
+        days = " ".join(self._base.text.split()[2:])
+        for hour in _thinnings(hours, -(-gap // 60), 24):
+            for minute in _thinnings(minutes, min(gap, 60), 60):
+                yield replace(self, cron=f"{_field(minute, 60)} {_field(hour, 24)} {days}")
 
     @property
     def ticks_per_day(self) -> int:
@@ -356,8 +500,8 @@ class Timetable:
 
     @property
     def deadline_seconds(self) -> int:
-        """The default length of a run: ten minutes, but less than the gap."""
-        return max(min(600, self.shortest_gap * 60 - 60), 60)
+        """The default length of a run: ten minutes, but less than the usual gap."""
+        return max(min(600, (self.usual_gap or self.shortest_gap) * 60 - 60), 60)
 
     @property
     def interval_text(self) -> str:
@@ -373,31 +517,47 @@ class Timetable:
 
 
 def hashed_offset(
-    namespace: str, name: str, interval: int, windows: tuple[Window, ...] = ()
+    namespace: str, name: str, interval: int, windows: tuple[Window, ...] = (), place: int = 0
 ) -> int:
     """Return a stable offset in minutes, less than the interval, for one resource.
 
     The minute and the hour come from different parts of the digest: taken from one number they
     would be tied, and only some of the slots would ever be used. The name counts, not the uid, so
     a restored resource keeps its slot. An offset whose every tick lies inside the windows is
-    replaced by one that has a tick outside, if there is any.
+    replaced by one that has a tick outside, if there is any. `place` counts the vendors of one kind
+    in the resource: each takes the next minute, and none takes another's while there are enough.
     """
     digest = hashlib.sha256(f"{namespace}/{name}".encode()).digest()
     minute = int.from_bytes(digest[:8]) % min(interval, 60)
     phase = int.from_bytes(digest[8:16]) % max(interval // 60, 1)
     offset = phase * 60 + minute
-    if _has_free_tick(offset, interval, windows):
-        return offset
-    free = [other for other in range(interval) if _has_free_tick(other, interval, windows)]
-    return free[int.from_bytes(digest[16:24]) % len(free)] if free else offset
+    free = _free_offsets(interval, windows) or range(interval)
+    first = bisect_left(free, offset)
+    if first == len(free) or free[first] != offset:
+        first = int.from_bytes(digest[16:24])
+    return free[(first + place) % len(free)]
 
 
-def _has_free_tick(offset: int, interval: int, windows: tuple[Window, ...]) -> bool:
-    return any(
-        not any(window.covers(day, minute) for window in windows)
-        for minute in range(offset, DAY, interval)
-        for day in range(7)
-    )
+@lru_cache(maxsize=64)
+def _free_offsets(interval: int, windows: tuple[Window, ...]) -> tuple[int, ...]:
+    """Return the offsets of which a tick lies outside the windows on some weekday, in order."""
+    closed = [all(_covers(windows, day, minute) for day in range(7)) for minute in range(DAY)]
+    return tuple(o for o in range(interval) if not all(closed[o::interval]))
+
+
+def _covers(windows: tuple[Window, ...], day: int, minute: int) -> bool:
+    return any(window.covers(day, minute) for window in windows)
+
+
+def _thinnings(values: Collection[int], gap: int, size: int) -> Iterator[list[int]]:
+    """Yield, for each first one, the values that lie `gap` apart on a circle of `size`."""
+    ordered = sorted(values)
+    for first in ordered:
+        kept = [first]
+        for value in ordered:
+            if value - kept[-1] >= gap and first + size - value >= gap:
+                kept.append(value)
+        yield kept
 
 
 def _weekday(moment: datetime) -> int:

@@ -97,9 +97,18 @@ def timetable(
     offset = 0
     if interval is not None and _first(layers, "spread") == "Hashed":
         metadata = resource.metadata
-        offset = hashed_offset(metadata.namespace, metadata.name, interval, windows)
+        place = _place(resource, assignment.vendor)
+        offset = hashed_offset(metadata.namespace, metadata.name, interval, windows, place)
     zone = time_zone(resource, assignment, defaults)
     return _timetable(zone, interval, cron, windows, offset)
+
+
+def _place(resource: VendorSync, vendor: Vendor) -> int:
+    """Return the vendor's place, by name, among the resource's vendors of its kind."""
+    return sum(
+        other.adapter == vendor.adapter and other.name < vendor.name
+        for other in resource.spec.vendors
+    )
 
 
 @lru_cache(maxsize=_TIMETABLES)

@@ -365,6 +365,7 @@ class Account:
         return taken
 
 
+@pytest.mark.slow
 @pytest.mark.fault("V4")
 @pytest.mark.requirement("R27")
 @pytest.mark.parametrize(("minutes", "share"), [(60, 2), (1440, 94)])
