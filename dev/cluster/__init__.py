@@ -5,7 +5,8 @@
 
 from dev.cluster.choice import choose
 from dev.cluster.cluster import Cluster
+from dev.cluster.components import Parts
 from dev.cluster.errors import ClusterError, NoClusterError
 from dev.cluster.images import Image
 
-__all__ = ["Cluster", "ClusterError", "Image", "NoClusterError", "choose"]
+__all__ = ["Cluster", "ClusterError", "Image", "NoClusterError", "Parts", "choose"]

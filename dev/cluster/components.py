@@ -6,6 +6,7 @@ Settings are written as JSON, which every reader of YAML understands.
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 SETTINGS = "/var/lib/vendorsync"
@@ -15,6 +16,8 @@ PODS = "10.244.0.0/16"
 DOMAIN = "cluster.local"
 PAUSE_IMAGE = "localhost/vendorsync/pause:1"
 SOCKET = "/run/containerd/containerd.sock"
+AUDIT_LOG = "audit.jsonl"
+"""Below SETTINGS, in a cluster without nodes: every request as one or two lines of JSON."""
 
 CONTROLLERS = (
     "clusterrole-aggregation-controller",
@@ -39,6 +42,33 @@ CONTROLLERS = (
 )
 
 
+class Parts(Enum):
+    """Which components a cluster has: all of them, or no nodes, or no controllers either."""
+
+    ALL = "all"
+    CONTROLLERS = "controllers"
+    API = "api"
+
+    @property
+    def pods(self) -> bool:
+        """Whether pods can run."""
+        return self is Parts.ALL
+
+    def includes(self, component: str) -> bool:
+        """Tell whether a cluster of these parts has the component."""
+        match self:
+            case Parts.ALL:
+                return True
+            case Parts.CONTROLLERS:
+                return component in (*_API, *_CONTROLLERS)
+            case Parts.API:
+                return component in _API
+
+
+_API = ("etcd", "kube-apiserver")
+_CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """The one node: its name, its address, and where its pods' control groups hang."""
@@ -54,9 +84,9 @@ class Node:
         return f"https://{self.address}:6443"
 
 
-def first_commands(node: Node) -> dict[str, list[str]]:
+def first_commands(node: Node, parts: Parts = Parts.ALL) -> dict[str, list[str]]:
     """Return the components that need nothing else to be there."""
-    return {
+    commands = {
         "etcd": _command(
             "etcd",
             data_dir="/var/lib/etcd",
@@ -65,6 +95,9 @@ def first_commands(node: Node) -> dict[str, list[str]]:
             listen_peer_urls="http://127.0.0.1:2380",
             # A test cluster may lose its data with the machine; waiting for disks is most of etcd.
             unsafe_no_fsync=True,
+            # The most that etcd's makers advise; the default of 2 GiB is full at about 50,000
+            # objects of a few kB with the versions of the last five minutes.
+            quota_backend_bytes=8 * 1024**3,
         ),
         "containerd": ["containerd", "--config", f"{SETTINGS}/containerd.toml"],
         "kube-apiserver": _command(
@@ -84,15 +117,17 @@ def first_commands(node: Node) -> dict[str, list[str]]:
             kubelet_client_certificate=f"{SETTINGS}/kubelet-client.crt",
             kubelet_client_key=f"{SETTINGS}/kubelet-client.key",
             kubelet_preferred_address_types="InternalIP",
+            **({} if parts.pods else _AUDIT),
         ),
     }
+    return {name: argv for name, argv in commands.items() if parts.includes(name)}
 
 
-def later_commands(node: Node) -> dict[str, list[str]]:
+def later_commands(node: Node, parts: Parts = Parts.ALL) -> dict[str, list[str]]:
     """Return the components that want the API server."""
     own = {"kubeconfig": f"{SETTINGS}/kubeconfig"}
     quiet = {"leader_elect": False, "bind_address": "127.0.0.1"}
-    return {
+    commands = {
         "kube-controller-manager": _command(
             "kube-controller-manager",
             controllers=",".join(CONTROLLERS),
@@ -113,6 +148,7 @@ def later_commands(node: Node) -> dict[str, list[str]]:
         "kube-proxy": _command("kube-proxy", config=f"{SETTINGS}/kube-proxy.json"),
         "coredns": ["coredns", "-conf", f"{SETTINGS}/Corefile"],
     }
+    return {name: argv for name, argv in commands.items() if parts.includes(name)}
 
 
 def settings_files(node: Node) -> dict[str, str]:
@@ -124,6 +160,7 @@ def settings_files(node: Node) -> dict[str, str]:
         "kube-proxy.json": json.dumps(_kube_proxy(node)),
         "resolv.conf": "",
         "Corefile": _COREFILE.format(node=node, domain=DOMAIN, settings=SETTINGS),
+        "audit-policy.json": json.dumps(_AUDIT_POLICY),
     }
 
 
@@ -168,6 +205,32 @@ def name_service(node: Node) -> str:
     }
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [service, endpoints]})
 
+
+# A line is in the file before the request is worked on: `blocking` is the log's default mode.
+_AUDIT = {
+    "audit_policy_file": f"{SETTINGS}/audit-policy.json",
+    "audit_log_path": f"{SETTINGS}/{AUDIT_LOG}",
+    "audit_log_mode": "blocking",
+    # In MB: never begin a new file, a reader holds its place in this one.
+    "audit_log_maxsize": 1_000_000,
+}
+_AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitManagedFields": True,
+    "rules": [
+        {"level": "None", "nonResourceURLs": ["/healthz*", "/livez*", "/readyz*"]},
+        # The API server's own requests to itself.
+        {"level": "None", "users": ["system:apiserver"]},
+        # Of an administrator, that there was a request; of all others how it ended, too.
+        {
+            "level": "Metadata",
+            "userGroups": ["system:masters"],
+            "omitStages": ["ResponseStarted", "ResponseComplete"],
+        },
+        {"level": "Metadata", "omitStages": ["ResponseStarted"]},
+    ],
+}
 
 _NETWORK = {
     "cniVersion": "0.4.0",

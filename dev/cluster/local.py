@@ -13,18 +13,26 @@ from urllib.request import ProxyHandler, build_opener
 from dev.cluster import components, images, packages, toolchain
 from dev.cluster.cluster import Cluster
 from dev.cluster.command import run, succeeds, wait_until
-from dev.cluster.components import Node
+from dev.cluster.components import Node, Parts
 from dev.cluster.errors import ClusterError
 from dev.cluster.images import Image
 from dev.cluster.machine import Machine
+from dev.cluster.progress import Progress
+from dev.cluster.toolchain import Binary
 
 _CTR = ["ctr", "--address", components.SOCKET, "--namespace", "k8s.io"]
 
 
 class LocalCluster(Cluster):
-    """A cluster of one node, in a machine of its own on this one."""
+    """A cluster of one node, in a machine of its own on this one; or its control plane alone."""
 
     provider = "local"
+
+    def __init__(
+        self, name: str, progress: Progress | None = None, *, parts: Parts = Parts.ALL
+    ) -> None:
+        super().__init__(name, progress)
+        self.parts = parts
 
     @cached_property
     def machine(self) -> Machine:
@@ -37,6 +45,15 @@ class LocalCluster(Cluster):
         return self._finished.exists() and self.machine.whole and self.ready()
 
     @property
+    def audit_log(self) -> Path:
+        """The file of all requests, one or two lines of JSON each; only of a cluster without nodes.
+
+        Each is in it before it is worked on (stage RequestReceived); those of others than
+        administrators once more with their answer's code (ResponseComplete).
+        """
+        return self._settings / components.AUDIT_LOG
+
+    @property
     def host_address(self) -> str:
         """The host's end of the link between the two."""
         return str(self._facts()["host"])
@@ -47,19 +64,39 @@ class LocalCluster(Cluster):
 
     def restart(self, component: str) -> None:
         """Kill one component and start it again, as a test of faults wants it."""
+        self.end(component)
+        self.begin(component)
+
+    def end(self, component: str) -> None:
+        """Kill one component; nothing starts it again but `begin`."""
+        self._command(component)
         self.machine.end(component)
-        node = Node(**self._facts()["node"])
-        commands = components.first_commands(node) | components.later_commands(node)
-        self.machine.spawn(component, commands[component])
+
+    def begin(self, component: str) -> None:
+        """Start one component that was ended; do not wait until it answers."""
+        command = self._command(component)
+        if component in self.pids():
+            raise ClusterError(f"{component} of {self.context} runs already: end it first.")
+        self.machine.spawn(component, command)
+
+    def pause(self, component: str) -> None:
+        """Stop one component where it stands (SIGSTOP); its connections stay open and silent."""
+        self._command(component)
+        self.machine.pause(component)
+
+    def resume(self, component: str) -> None:
+        """Let a paused component go on."""
+        self._command(component)
+        self.machine.resume(component)
 
     def up(self) -> None:
         """Start it, after removing what a killed start may have left."""
         with self._alone():
-            if self.running:
+            if self.running and self._started_parts() is self.parts:
                 self.progress.say(f"{self.context} is up")
                 return
-            packages.ensure(_missing_packages(), self.progress)
-            binaries = toolchain.ensure_binaries(toolchain.LOCAL_BINARIES, self.progress)
+            packages.ensure(_missing_packages(self.parts), self.progress)
+            binaries = toolchain.ensure_binaries(_binaries(self.parts), self.progress)
             if self.machine.exists:
                 self.progress.say("removing what an earlier start left")
                 self.machine.stop()
@@ -94,7 +131,7 @@ class LocalCluster(Cluster):
             self._note_loaded({name: digests[name]})
 
     def _start(self, binaries: Path) -> None:
-        link = self.machine.start(binaries)
+        link = self.machine.start(binaries, pods=self.parts.pods)
         node = Node(
             name=f"{self.context}-node",
             address=link.node,
@@ -102,23 +139,28 @@ class LocalCluster(Cluster):
             network_plugins=str(packages.network_plugins()),
         )
         self._furnish(node)
-        for name, argv in components.first_commands(node).items():
+        for name, argv in components.first_commands(node, self.parts).items():
             self.machine.spawn(name, argv)
-        pause = self.machine.folder / "pause.tar"
-        images.write_single_binary(pause, binaries / "pause", components.PAUSE_IMAGE)
-        self._wait("containerd", lambda: succeeds(self.machine.entering([*_CTR, "version"])))
-        self._import(pause, components.PAUSE_IMAGE)
+        if self.parts.pods:
+            pause = self.machine.folder / "pause.tar"
+            images.write_single_binary(pause, binaries / "pause", components.PAUSE_IMAGE)
+            self._wait("containerd", lambda: succeeds(self.machine.entering([*_CTR, "version"])))
+            self._import(pause, components.PAUSE_IMAGE)
         self._wait("kube-apiserver", self.ready)
-        for name, argv in components.later_commands(node).items():
+        for name, argv in components.later_commands(node, self.parts).items():
             self.machine.spawn(name, argv)
-        self.kubectl("apply", "--filename=-", input=components.name_service(node))
-        self._wait_for_pods_to_be_welcome(node)
+        if self.parts is not Parts.API:
+            for wanted in ("serviceaccount/default", "configmap/kube-root-ca.crt"):
+                self._wait("kube-controller-manager", partial(self._has, wanted))
+        if self.parts.pods:
+            self.kubectl("apply", "--filename=-", input=components.name_service(node))
+            self._wait_for_pods_to_be_welcome(node)
+        facts = {"host": link.host, "parts": self.parts.value, "node": asdict(node)}
         # Written last: without it the next run takes the cluster for half started.
-        self._finished.write_text(json.dumps({"host": link.host, "node": asdict(node)}))
+        self._finished.write_text(json.dumps(facts))
 
     def _wait_for_pods_to_be_welcome(self, node: Node) -> None:
-        for wanted in ("serviceaccount/default", "configmap/kube-root-ca.crt", f"node/{node.name}"):
-            self._wait("kube-controller-manager", partial(self._has, wanted))
+        self._wait("kube-controller-manager", partial(self._has, f"node/{node.name}"))
         self.kubectl("wait", "--for=condition=Ready", f"node/{node.name}", "--timeout=60s")
         for component, url in (
             ("coredns", f"http://{node.address}:8181/ready"),
@@ -142,7 +184,7 @@ class LocalCluster(Cluster):
         """Write settings, keys and the two kubeconfigs."""
         self.folder.chmod(0o700)
         inside = Path(components.SETTINGS)
-        settings = self.machine.lib / inside.name
+        settings = self._settings
         token = secrets.token_hex(16)
         files = components.settings_files(node)
         files["tokens.csv"] = f"{token},admin,admin,system:masters\n"
@@ -162,6 +204,23 @@ class LocalCluster(Cluster):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         _write_keys(settings)
+
+    @property
+    def _settings(self) -> Path:
+        return self.machine.lib / Path(components.SETTINGS).name
+
+    def _command(self, component: str) -> list[str]:
+        """Return the command line of a component that this cluster has."""
+        node, parts = Node(**self._facts()["node"]), self._started_parts()
+        commands = components.first_commands(node, parts) | components.later_commands(node, parts)
+        if component not in commands:
+            raise ClusterError(
+                f"{self.context} has no component {component!r}; it has {', '.join(commands)}."
+            )
+        return commands[component]
+
+    def _started_parts(self) -> Parts:
+        return Parts(self._facts().get("parts", Parts.ALL.value))
 
     @property
     def _finished(self) -> Path:
@@ -189,9 +248,21 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _missing_packages() -> list[str]:
+def _missing_packages(parts: Parts) -> list[str]:
+    if not parts.pods:
+        return packages.missing_packages(packages.MACHINE_PROGRAMS)
     missing = packages.missing_packages(packages.NODE_PROGRAMS)
     return missing if packages.network_plugins() else [*missing, "containernetworking-plugins"]
+
+
+def _binaries(parts: Parts) -> list[Binary]:
+    """Return what to build: without nodes the components themselves, and what any cluster needs."""
+    always = ("pause", "kubectl", "helm")
+    return [
+        binary
+        for binary in toolchain.LOCAL_BINARIES
+        if binary.name in always or parts.includes(binary.name)
+    ]
 
 
 def _write_keys(folder: Path) -> None:

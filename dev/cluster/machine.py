@@ -6,13 +6,15 @@ groups and the files outlive it, and `stop` removes those too.
 """
 
 import hashlib
+import os
 import shutil
+import signal
 from pathlib import Path
 
 from dev.cluster import cgroups, subnet
 from dev.cluster.command import run, wait_until
 from dev.cluster.errors import CommandError, NotReadyError
-from dev.cluster.processes import RECORDING, ProcessRecord
+from dev.cluster.processes import PROC, RECORDING, ProcessRecord
 
 _FURNISH = Path(__file__).parent / "furnish.sh"
 _INTERFACES = Path("/sys/class/net")
@@ -47,8 +49,8 @@ class Machine:
         """Whether it runs and none of its components has ended."""
         return self.running and set(self.pids()) == {path.name for path in self._started()}
 
-    def start(self, binaries: Path) -> subnet.Link:
-        """Make the room and connect it to the host."""
+    def start(self, binaries: Path, *, pods: bool = True) -> subnet.Link:
+        """Make the room and connect it to the host; without pods it needs no control groups."""
         for folder in (
             self.lib,
             self.logs,
@@ -57,7 +59,8 @@ class Machine:
             self.folder / "log",
         ):
             folder.mkdir(parents=True, exist_ok=True)
-        cgroups.create(self.cgroup)
+        if pods:
+            cgroups.create(self.cgroup)
         unshare = ["unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child"]
         self._start(self._first, "machine", [*unshare, "sh", str(_FURNISH), str(binaries)])
         wait_until(
@@ -111,6 +114,26 @@ class Machine:
         record = ProcessRecord.load(self._records / name)
         if record is not None:
             record.kill_with_children()
+
+    def pause(self, name: str) -> None:
+        """Stop the component `name` (SIGSTOP) and wait until it and its starter stand still."""
+        record = self._running_record(name)
+        os.kill(self.pids()[name], signal.SIGSTOP)
+        # nsenter stops itself with its child; if it did so after `resume` woke it, both would stay.
+        wait_until(lambda: record.state() == "T", what=f"the stop of {name}")
+
+    def resume(self, name: str) -> None:
+        """Let a stopped component go on."""
+        record = self._running_record(name)
+        child = ProcessRecord.load(PROC / str(self.pids()[name]) / "stat")
+        record.wake()
+        wait_until(lambda: child is None or child.state() != "T", what=f"{name} after its stop")
+
+    def _running_record(self, name: str) -> ProcessRecord:
+        record = ProcessRecord.load(self._records / name)
+        if record is None or not record.alive():
+            raise NotReadyError(f"{name} does not run. {self.log_tail(name)}")
+        return record
 
     def require_alive(self, name: str) -> None:
         """Raise an error with the end of its log when the component has ended."""

@@ -10,17 +10,20 @@ from dev.cluster.errors import ClusterError, NoClusterError
 from dev.cluster.progress import Progress
 
 # Program -> Debian package. A program that is there is never installed again, whoever made it.
-NODE_PROGRAMS = {
-    "conntrack": "conntrack",
-    "containerd": "containerd",
-    "ctr": "containerd",
+MACHINE_PROGRAMS = {
     "ip": "iproute2",
-    "iptables": "iptables",
     "mount": "mount",
     "nsenter": "util-linux",
     "openssl": "openssl",
-    "runc": "runc",
     "unshare": "util-linux",
+}
+NODE_PROGRAMS = {
+    **MACHINE_PROGRAMS,
+    "conntrack": "conntrack",
+    "containerd": "containerd",
+    "ctr": "containerd",
+    "iptables": "iptables",
+    "runc": "runc",
 }
 IMAGE_PROGRAMS = {"buildah": "buildah", "git": "git", "mmdebstrap": "mmdebstrap"}
 

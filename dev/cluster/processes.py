@@ -40,11 +40,15 @@ class ProcessRecord:
 
     def alive(self, proc: Path = PROC) -> bool:
         """Tell whether this very process runs; a zombie does not."""
+        return self.state(proc) not in ("", "Z", "X")
+
+    def state(self, proc: Path = PROC) -> str:
+        """Return the kernel's letter for what the process does (T stopped); "" when it is gone."""
         try:
             stat = (proc / str(self.pid) / "stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
-            return False
-        return self.parse(stat) == self and stat.rpartition(")")[2].split()[0] not in "ZX"
+            return ""
+        return stat.rpartition(")")[2].split()[0] if self.parse(stat) == self else ""
 
     def kill(self, seconds: float = 10) -> bool:
         """Kill the process and wait for its end; return False when it was gone already.
