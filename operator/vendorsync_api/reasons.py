@@ -2,7 +2,8 @@
 
 A run ends in one `RunReason`: its result, its exit code, whether somebody has to act, and the
 advice that the status, the Event and the troubleshooting page repeat. The exit codes follow
-sysexits.h where it has a word for the case. `ConditionReason` lists what the operator itself finds.
+sysexits.h where it has a word for the case. `DelayReason` lists why a run that should go on does
+not, and `ConditionReason` what the operator itself finds.
 """
 
 from __future__ import annotations
@@ -310,6 +311,70 @@ class RunReason(StrEnum):
     )
 
 
+class DelayReason(StrEnum):
+    """Why a run is overdue: it did not start or does not end, as seen from outside its pod."""
+
+    needs_action: bool
+    advice: str
+
+    def __new__(cls, value: str, needs_action: bool = True, advice: str = "") -> DelayReason:
+        """Attach the meaning to the word."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.needs_action = needs_action
+        member.advice = advice
+        return member
+
+    IMAGE_UNAVAILABLE = (
+        "ImageUnavailable",
+        True,
+        "Correct the name of the image in the operator's settings, let the nodes reach its"
+        " registry, or name the registry's Secret in spec.run.imagePullSecrets.",
+    )
+    CONTAINER_REFUSED = (
+        "ContainerRefused",
+        True,
+        "The node refuses to make the run's container. Create what the message names, or read"
+        " kubectl describe of the Job's pod.",
+    )
+    UNSCHEDULABLE = (
+        "Unschedulable",
+        True,
+        "Correct spec.run.nodeSelector, tolerations or resources, or add a node that suits them.",
+    )
+    POD_REFUSED = (
+        "PodRefused",
+        True,
+        "The Job may not make its pod. Raise the quota or change the policy that the message"
+        " names; kubectl describe of the Job has the words of the API server.",
+    )
+    JOB_REFUSED = (
+        "JobRefused",
+        True,
+        "The CronJob may not make a Job. Raise the quota or change the policy that the message"
+        " names; kubectl describe of the CronJob has the words of the API server.",
+    )
+    POD_PENDING = (
+        "PodPending",
+        False,
+        "If this lasts, read kubectl describe of the Job and of its pod: a slow pull of the image,"
+        " the network of the node and a node that is down are the usual causes.",
+    )
+    NOT_STARTED = (
+        "NotStarted",
+        False,
+        "If this lasts, look at the CronJob controller (kube-controller-manager) of the cluster;"
+        " kubectl create job --from=cronjob/… starts a run without it.",
+    )
+    NOT_ENDING = (
+        "NotEnding",
+        True,
+        "The run is past its deadline and its pod is still there, most often on a node that was"
+        " lost, and no other run starts before it is gone. Bring the node back, delete the node, or"
+        " delete the pod with --force.",
+    )
+
+
 class ConditionReason(StrEnum):
     """Why a condition of a VendorSync is as it is."""
 
@@ -371,6 +436,11 @@ class ConditionReason(StrEnum):
     ALL_SYNCED = ("AllSynced", "Nothing to do.")
     AWAITING_FIRST_RUN = ("AwaitingFirstRun", "Wait for the next tick, or start a run by hand.")
     RUNS_FAILED = ("RunsFailed", "Read the reason of each vendor in status.vendors.")
+    RUNS_OVERDUE = (
+        "RunsOverdue",
+        "A run did not start in time or does not end. Do what the message says; status.vendors[]."
+        "delay names each one.",
+    )
     NO_STREAMS = ("NoStreams", "Every vendor or stream is suspended, so there is nothing to sync.")
     AS_EXPECTED = ("AsExpected", "Nothing to do.")
     ACTION_REQUIRED = ("ActionRequired", "Do what the message says for each vendor it names.")

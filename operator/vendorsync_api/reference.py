@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.crd import custom_resource_definition
-from vendorsync_api.reasons import ConditionReason, RunReason
+from vendorsync_api.reasons import ConditionReason, DelayReason, RunReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +91,9 @@ def troubleshooting() -> str:
         f"| `{reason.value}` | {reason.result} | {int(reason.exit_code)} | {_cell(reason.advice)} |"
         for reason in RunReason
     )
+    parts.append("\n## Reasons of a run that is overdue (`status.vendors[].delay.reason`)\n")
+    parts.append("| reason | what to do |\n|---|---|")
+    parts.extend(f"| `{reason.value}` | {_cell(reason.advice)} |" for reason in DelayReason)
     parts.append("\n## Reasons of a condition\n\n| reason | what to do |\n|---|---|")
     parts.extend(f"| `{reason.value}` | {_cell(reason.advice)} |" for reason in ConditionReason)
     return "\n".join(parts) + "\n"

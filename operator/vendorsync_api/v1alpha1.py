@@ -697,6 +697,16 @@ def _time(what: str) -> FieldInfo:
     return about(what, example="2026-11-22T08:00:41Z", unit="UTC", max_length=40)
 
 
+class Delay(Model):
+    """Why a run that should go on does not."""
+
+    reason: Annotated[str, about("Why, in one word.", example="Unschedulable", max_length=60)]
+    message: Annotated[
+        str,
+        about("What was found.", example="no node takes the run's pod", max_length=400),
+    ] = ""
+
+
 class VendorStatus(Model):
     """The last run of one vendor and stream. Counts that are zero are left out."""
 
@@ -753,6 +763,33 @@ class VendorStatus(Model):
             "Runs since the last success that failed or were partial.", example=2, unit="runs", ge=0
         ),
     ] = None
+    hard_failures: Annotated[
+        int | None,
+        about(
+            "Those of them that failed outright since the last partial run, neither partial nor"
+            " interrupted; absent where it was all of them, and after a partial run none. From"
+            " three on the scheduled runs are slowed.",
+            example=4,
+            unit="runs",
+            ge=0,
+        ),
+    ] = None
+    slowed_to: Annotated[
+        str | None,
+        about(
+            "Time between scheduled runs while they are slowed because the last ones failed; absent"
+            " otherwise. One success ends it.",
+            example="60m",
+            max_length=20,
+        ),
+    ] = None
+    delay: Annotated[
+        Delay | None,
+        about(
+            "Set while a run is overdue: it did not start in time or does not end.",
+            example={"reason": "Unschedulable", "message": "no node takes the run's pod"},
+        ),
+    ] = None
     total: Annotated[int | None, _count("Records that the vendor listed.", 250)] = None
     created: Annotated[int | None, _count("New records.", 10)] = None
     updated: Annotated[int | None, _count("Changed records.", 4)] = None
@@ -781,7 +818,7 @@ class VendorSyncStatus(Model):
         about(
             "Ready: the spec is accepted and its CronJobs are applied. Synced: the last run of each"
             " active vendor and stream succeeded, or used its share of the calls in a round that"
-            " takes several runs. Degraded: somebody has to act.",
+            " takes several runs, and none is overdue. Degraded: somebody has to act.",
             example=[],
             max_length=8,
             schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
@@ -807,7 +844,10 @@ class VendorSyncStatus(Model):
     vendors: Annotated[
         tuple[VendorStatus, ...],
         about(
-            "The last run of each vendor and stream, sorted by name and stream.",
+            "The last run of each vendor and stream, sorted by name and stream. With more than ten"
+            " of them an entry leaves out startTime, exitCode, counts other than created, updated"
+            " and unchanged, and whatever follows from its other fields: the trigger Schedule, and"
+            " the last time of success or failure where that is completionTime.",
             example=[],
             max_length=100,
             schema={"x-kubernetes-list-type": "atomic"},

@@ -2,14 +2,22 @@
 
 The cache is filled by watches and by the answers to our own writes; an older version of an object
 never replaces a newer one. Nothing here waits or writes.
+
+Documents are kept as text, which is a quarter of the same in dicts; that of a CronJob is dropped as
+soon as it was found to be as it was rendered, and its digest tells whether it changes again. Words
+that many objects share are kept once.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zlib
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from datetime import datetime
+from sys import intern
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from vendorsync_api import run
 from vendorsync_api.reasons import Trigger
@@ -24,18 +32,22 @@ Key = tuple[str, str]
 Document = dict[str, Any]
 """An object of the API as JSON."""
 
+_PROMPT_SECONDS = 30
+"""After its tick, in which a scheduled Job is usually made; see delays.LATE."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveResource:
-    """A VendorSync as it lives. The document holds no managed fields and no last-applied copy."""
+    """A VendorSync as it lives; the text is JSON without managed fields and last-applied copy."""
 
     key: Key
     uid: str
     version: str
+    generation: int
     organization: int | None
     created: str
     deleting: bool
-    document: Document
+    text: bytes
 
     @classmethod
     def of(cls, document: Document) -> LiveResource:
@@ -43,24 +55,45 @@ class LiveResource:
         metadata = document["metadata"]
         kept = ("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp")
         spec = document.get("spec") or {}
+        body = {
+            "metadata": {name: metadata[name] for name in kept if name in metadata},
+            "spec": spec,
+            "status": document.get("status") or {},
+        }
         return cls(
             key=_key(metadata),
             uid=metadata["uid"],
             version=metadata.get("resourceVersion", ""),
+            generation=metadata.get("generation", 0),
             organization=(spec.get("organization") or {}).get("id"),
             created=metadata.get("creationTimestamp", ""),
             deleting="deletionTimestamp" in metadata,
-            document={
-                "metadata": {name: metadata[name] for name in kept if name in metadata},
-                "spec": spec,
-                "status": document.get("status") or {},
-            },
+            text=_text(body),
         )
 
     @property
+    def document(self) -> Document:
+        """Metadata, spec and status."""
+        found: Document = json.loads(self.text)
+        return found
+
+    @property
     def affected(self) -> tuple[Key, ...]:
-        """The resources to reconcile when it changes."""
+        """The resources that it concerns: itself."""
         return (self.key,)
+
+    @property
+    def news(self) -> bool:
+        """Whether a change of it is worth a visit."""
+        return True
+
+    def same(self, other: LiveResource) -> bool:
+        """Tell whether nothing that we use differs."""
+        return (self.uid, self.text) == (other.uid, other.text)
+
+    def after(self, _: LiveResource) -> LiveResource:
+        """Return it with what was found out about its predecessor."""
+        return self
 
     @property
     def seniority(self) -> tuple[str, Key]:
@@ -70,7 +103,11 @@ class LiveResource:
 
 @dataclass(frozen=True, slots=True)
 class LiveCronJob:
-    """A CronJob as it lives; the text is JSON of the labels, annotations, owners and spec."""
+    """A CronJob as it lives.
+
+    `settled` is the hash of what was rendered when the object was found to be just so; then no text
+    is kept. Else the text is packed JSON of the labels, annotations, owners and spec.
+    """
 
     key: Key
     uid: str
@@ -79,7 +116,13 @@ class LiveCronJob:
     owner_name: str
     resource: str
     suspended: bool
-    text: bytes
+    created: str
+    """RFC 3339 UTC; ticks before that are none of its own."""
+    ticked: str
+    """The last tick that the controller made a Job for, RFC 3339 UTC, empty before the first."""
+    digest: bytes
+    packed: bytes = b""
+    settled: str = ""
 
     @classmethod
     def of(cls, document: Document) -> LiveCronJob:
@@ -89,32 +132,53 @@ class LiveCronJob:
         labels = metadata.get("labels") or {}
         managed = labels.get(run.MANAGED_BY_LABEL) == run.MANAGED_BY
         kept = ("labels", "annotations", "ownerReferences")
-        body = {
-            "metadata": {name: metadata[name] for name in kept if name in metadata},
-            "spec": spec,
-        }
+        text = _text(
+            {"metadata": {name: metadata[name] for name in kept if name in metadata}, "spec": spec}
+        )
         return cls(
             key=_key(metadata),
             uid=metadata["uid"],
             version=metadata.get("resourceVersion", ""),
-            owner_uid=owner.get("uid", ""),
-            owner_name=owner.get("name", ""),
-            resource=labels.get(run.RESOURCE_LABEL, "") if managed else "",
+            owner_uid=intern(owner.get("uid", "")),
+            owner_name=intern(owner.get("name", "")),
+            resource=intern(labels.get(run.RESOURCE_LABEL, "") if managed else ""),
             suspended=bool(spec.get("suspend")),
-            # A CronJob is four times as large in dicts as in text, and is looked into rarely.
-            text=json.dumps(body, separators=(",", ":")).encode(),
+            created=intern(metadata.get("creationTimestamp") or ""),
+            ticked=intern((document.get("status") or {}).get("lastScheduleTime") or ""),
+            digest=hashlib.blake2b(text, digest_size=16).digest(),
+            # Between the first list and the first visit the texts of all CronJobs are held at once.
+            packed=zlib.compress(text, 1),
         )
 
     @property
     def affected(self) -> tuple[Key, ...]:
-        """The resources to reconcile when it changes."""
+        """The resources that it concerns: its owner, and the one that it is labelled with."""
         names = {self.owner_name, self.resource} - {""}
         return tuple((self.key[0], name) for name in sorted(names))
 
     @property
+    def news(self) -> bool:
+        """Whether a change of it is worth a visit."""
+        return True
+
+    def same(self, other: LiveCronJob) -> bool:
+        """Tell whether nothing that a visit looks at differs; ticks come and go."""
+        return (self.uid, self.digest) == (other.uid, other.digest)
+
+    def after(self, older: LiveCronJob) -> LiveCronJob:
+        """Return it with what was found out about its predecessor."""
+        if not (older.settled and self.same(older)):
+            return self
+        return replace(self, packed=b"", settled=older.settled)
+
+    def settle(self, rendered_hash: str) -> LiveCronJob:
+        """Return it as found to be what was rendered with that hash."""
+        return replace(self, packed=b"", settled=rendered_hash)
+
+    @property
     def document(self) -> Document:
-        """The parts that rendering decides about, and the name."""
-        found: Document = json.loads(self.text)
+        """The parts that rendering decides about, and the name; only while it is not settled."""
+        found: Document = json.loads(zlib.decompress(self.packed))
         found["metadata"] |= {"namespace": self.key[0], "name": self.key[1]}
         return found | {"apiVersion": "batch/v1", "kind": "CronJob"}
 
@@ -131,6 +195,12 @@ class LiveJob:
     stream: str
     cron_job: str
     trigger: Trigger
+    created: str = ""
+    """Kept until it is finished, like the next two."""
+    waiting: bool = False
+    """No container of it runs."""
+    deadline_seconds: int = 0
+    """After its start, when Kubernetes ends it; 0 for never."""
     started: str = ""
     finished: str = ""
     completed: bool = False
@@ -143,30 +213,66 @@ class LiveJob:
         metadata, status = document["metadata"], document.get("status") or {}
         labels = metadata.get("labels") or {}
         end = _end(status)
+        finished = status.get("completionTime") or end.get("lastTransitionTime") or ""
+        going = {
+            "created": metadata.get("creationTimestamp", ""),
+            "waiting": not status.get("ready"),
+            "deadline_seconds": (document.get("spec") or {}).get("activeDeadlineSeconds") or 0,
+        }
         return cls(
             key=_key(metadata),
             uid=metadata["uid"],
             version=metadata.get("resourceVersion", ""),
-            resource=labels.get(run.RESOURCE_LABEL, ""),
-            vendor=labels.get(run.VENDOR_LABEL, ""),
-            stream=labels.get(run.STREAM_LABEL, ""),
-            cron_job=_controller(metadata, "CronJob").get("name", ""),
+            resource=intern(labels.get(run.RESOURCE_LABEL, "")),
+            vendor=intern(labels.get(run.VENDOR_LABEL, "")),
+            stream=intern(labels.get(run.STREAM_LABEL, "")),
+            cron_job=intern(_controller(metadata, "CronJob").get("name", "")),
             trigger=_trigger(metadata.get("annotations") or {}),
             started=status.get("startTime") or "",
-            finished=status.get("completionTime") or end.get("lastTransitionTime") or "",
+            finished=finished,
             completed=end.get("type") == "Complete",
-            reason=end.get("reason") or "",
-            message=end.get("message") or "",
+            reason=intern(end.get("reason") or ""),
+            message=intern(end.get("message") or ""),
+            **({} if finished else going),
         )
 
     @property
     def affected(self) -> tuple[Key, ...]:
-        """The resources to reconcile when it changes: its own, once it is finished."""
-        return ((self.key[0], self.resource),) if self.finished and self.resource else ()
+        """The resources that it concerns: its own."""
+        return ((self.key[0], self.resource),) if self.resource else ()
+
+    @property
+    def news(self) -> bool:
+        """Whether a change of it is worth a visit: its end, and a start that no clock expects.
+
+        A Job that its CronJob made in time is looked at when it should be under way; that costs a
+        run that starts as it should no visit.
+        """
+        return bool(self.finished) or (self.waiting and not self._is_prompt())
+
+    def _is_prompt(self) -> bool:
+        """Tell whether it was made within half a minute after the tick that its name ends with."""
+        minutes = self.key[1].rpartition("-")[2]
+        if self.trigger is not Trigger.SCHEDULE or not (minutes.isdigit() and self.created):
+            return False
+        lateness = datetime.fromisoformat(self.created).timestamp() - int(minutes[:12]) * 60
+        return 0 <= lateness < _PROMPT_SECONDS
+
+    def same(self, other: LiveJob) -> bool:
+        """Tell whether nothing that we use differs."""
+        return replace(self, version=other.version) == other
+
+    def after(self, _: LiveJob) -> LiveJob:
+        """Return it with what was found out about its predecessor."""
+        return self
+
+
+def _text(body: Document) -> bytes:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _key(metadata: Document) -> Key:
-    return metadata.get("namespace", ""), metadata["name"]
+    return intern(metadata.get("namespace", "")), metadata["name"]
 
 
 def _controller(metadata: Document, kind: str) -> dict[str, str]:
@@ -211,7 +317,17 @@ class Live(Protocol):
 
     @property
     def affected(self) -> tuple[Key, ...]:
-        """The resources to reconcile when it changes."""
+        """The resources that it concerns."""
+
+    @property
+    def news(self) -> bool:
+        """Whether a change of it is worth a visit to them."""
+
+    def same(self, other: Self) -> bool:
+        """Tell whether nothing that a visit looks at differs."""
+
+    def after(self, older: Self) -> Self:
+        """Return it with what was found out about its predecessor."""
 
 
 T = TypeVar("T", bound=Live)
@@ -242,17 +358,28 @@ class Store(Generic[T]):
 
     def found(self, document: Document) -> None:
         """Take an object from a list, a watch or the answer to a write."""
+        old = self._objects.get(_key(document["metadata"]))
+        if old is not None and _echoes(document["metadata"], old):
+            return
         new = self._of(document)
-        old = self._objects.get(new.key)
         if old is not None and not _supersedes(new, old):
             return
+        self._keep(new if old is None else new.after(old), old)
+        if old is None or not new.same(old):
+            self._announce(old, new)
+
+    def put(self, live: T) -> None:
+        """Take an object from a visit that has seen to it, so that it is no news."""
+        old = self._objects.get(live.key)
+        if old is None or _supersedes(live, old):
+            self._keep(live, old)
+
+    def _keep(self, new: T, old: T | None) -> None:
         if old is not None:
             self._forget(old)
         self._objects[new.key] = new
         for resource in new.affected:
             self._by_resource[resource].add(new.key)
-        if old is None or not _same(old, new):
-            self._announce(old, new)
 
     def gone(self, document: Document) -> None:
         """Drop an object that a watch saw deleted, unless a newer one has its name."""
@@ -266,12 +393,6 @@ class Store(Generic[T]):
         del self._objects[key]
         self._forget(old)
         self._announce(old)
-
-    def held(self, namespace: str | None) -> set[tuple[Key, str]]:
-        """Return key and uid of each object of a namespace (None: of all)."""
-        return {
-            (key, live.uid) for key, live in self._objects.items() if namespace in (None, key[0])
-        }
 
     def sweep(self, listed: Iterable[Key], namespace: str | None) -> None:
         """Drop what a complete list of a namespace (None: of all) did not contain."""
@@ -288,8 +409,17 @@ class Store(Generic[T]):
                 del self._by_resource[resource]
 
     def _announce(self, *objects: T | None) -> None:
-        for resource in sorted({key for live in objects if live for key in live.affected}):
+        told = (live for live in objects if live is not None and live.news)
+        for resource in sorted({key for live in told for key in live.affected}):
             self._changed(resource)
+
+
+def _echoes(metadata: Document, old: Live) -> bool:
+    """Tell whether this very version is known; a watch brings back each of our own writes."""
+    return bool(old.version) and (old.uid, old.version) == (
+        metadata["uid"],
+        metadata.get("resourceVersion"),
+    )
 
 
 def _supersedes(new: Live, old: Live) -> bool:
@@ -297,12 +427,6 @@ def _supersedes(new: Live, old: Live) -> bool:
     if new.uid != old.uid or not (new.version.isdigit() and old.version.isdigit()):
         return True
     return int(new.version) >= int(old.version)
-
-
-def _same(old: Live, new: Live) -> bool:
-    """Tell whether nothing that we use changed."""
-    names = [name for name in type(new).__slots__ if name != "version"]  # type: ignore[attr-defined]
-    return type(old) is type(new) and all(getattr(old, n) == getattr(new, n) for n in names)
 
 
 class Cache:
@@ -328,6 +452,20 @@ class Cache:
         siblings = self._siblings(old) | self._siblings(live.organization if live else None)
         for each in sorted(siblings | {key}):
             self._changed(each)
+
+    def status_written(self, document: Document) -> None:
+        """Take the answer to a write of our own; only a spec that changed meanwhile is news.
+
+        A resource that was deleted meanwhile stays forgotten, however late the answer is.
+        """
+        new = LiveResource.of(document)
+        old = self.resources.get(new.key)
+        if old is None or old.uid != new.uid:
+            return
+        if old.generation == new.generation:
+            self.resources.put(new)
+        else:
+            self.resources.found(document)
 
     def _siblings(self, organization: int | None) -> set[Key]:
         return set() if organization is None else self._organizations[organization]

@@ -1,4 +1,4 @@
-"""Events for people: on transitions of a vendor's standing and of Ready, and not too many."""
+"""Events for people: when a vendor's standing, a delay or Ready turns, and not too many."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def transitions(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterator[Transi
     before = {(entry.name, entry.stream): entry for entry in old.vendors}
     for entry in new.vendors:
         yield from _run_transition(before.get((entry.name, entry.stream)), entry)
+        yield from _delay_transition(before.get((entry.name, entry.stream)), entry)
     yield from _ready_transition(_ready(old), _ready(new))
 
 
@@ -48,8 +49,19 @@ def _run_transition(old: VendorStatus | None, new: VendorStatus) -> Iterator[Tra
         yield Transition("Normal", "Recovered", f"{title}: succeeded again after {was}")
 
 
+def _delay_transition(old: VendorStatus | None, new: VendorStatus) -> Iterator[Transition]:
+    """Yield that a run became overdue; that it is no longer so is told by how it ends."""
+    was = old.delay.reason if old and old.delay else None
+    if new.delay and new.delay.reason != was:
+        note = f"{new.name}/{new.stream}: {new.delay.message}"
+        yield Transition("Warning", new.delay.reason, note)
+
+
 def _ready_transition(old: Condition | None, new: Condition | None) -> Iterator[Transition]:
     if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
+        return
+    if old is None and new.status == "True":
+        # Nothing turned. Events of a thousand new resources would be a seventh of all requests.
         return
     if new.status == "True":
         yield Transition("Normal", "Ready", new.message)

@@ -1,7 +1,8 @@
 """What kopf calls: each event goes into the store, and nothing else happens here.
 
 Only the low-level event handler is used. It keeps no state in the resource, adds no finalizer and
-writes nothing, so a restart of kopf costs a list and a watch.
+writes nothing, so a restart of kopf costs a list and a watch. The list itself goes into the store
+on its way to kopf, see `intake`.
 """
 
 from __future__ import annotations
@@ -13,11 +14,21 @@ import kopf
 from vendorsync_api.v1alpha1 import GROUP, PLURAL, VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import aiohttp
+
     from vendorsync_operator.watch import Sink
 
 
-def registry(resources: Sink) -> kopf.OperatorRegistry:
-    """Return kopf's handlers over a store of resources."""
+def registry(
+    resources: Sink, *, server: str, session: Callable[[], aiohttp.ClientSession]
+) -> kopf.OperatorRegistry:
+    """Return kopf's handlers over a store of resources.
+
+    kopf sends its requests to a server through a session, which it closes; it asks for another
+    when the server says that it does not know us.
+    """
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, id="resource", registry=handlers)
@@ -25,10 +36,8 @@ def registry(resources: Sink) -> kopf.OperatorRegistry:
         observe(resources, event["type"], dict(event["object"]))
 
     @kopf.on.login(id="login", registry=handlers, errors=kopf.ErrorsMode.PERMANENT)
-    def login(**arguments: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(
-            **arguments
-        )
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return kopf.AiohttpSession(server=server, aiohttp_session=session())
 
     return handlers
 

@@ -1,4 +1,7 @@
-"""Whether the operator does its work: every stream is heard of and no key waits for ever."""
+"""Whether the operator does its work: every stream is tended and the queue moves.
+
+The probes are answered by the loop that does the work, so a loop that is blocked fails them, too.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,61 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SILENCE_LIMIT = 300.0
-"""Seconds without a word of a stream; a healthy one has a bookmark every minute."""
-WAIT_LIMIT = 300.0
-"""Seconds that a key may wait for a worker, or occupy one."""
+SILENCE_LIMIT = 80.0
+"""Seconds in which a stream is heard of, or tried again; one that is silent for 70 s is cut."""
+OUTAGE_LIMIT = 900.0
+"""Seconds in which every attempt may fail: no restart mends a server that is away, but beyond this
+the fault may be ours."""
+DENIAL_LIMIT = 30.0
+"""Seconds in which the server may refuse us what we need: one that starts knows no roles yet."""
+STALL_LIMIT = 600.0
+"""Seconds that one key may occupy a worker, or that keys may wait while none is finished."""
+
+
+class Pulse:
+    """When one stream, or the Lease, was last heard of, and last tried without success."""
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self._name = name
+        self._clock = clock
+        self._heard = self._tried = clock()
+        self._denied: float | None = None
+        self._why = ""
+
+    def heard(self) -> None:
+        """Take note of an answer or an event."""
+        self._heard = self._tried = self._clock()
+        self._denied = None
+        self._why = ""
+
+    def failed(self, why: str) -> None:
+        """Take note of an attempt that failed; somebody at least tries."""
+        self._tried = self._clock()
+        self._denied = None
+        self._why = why
+
+    def denied(self, why: str) -> None:
+        """Take note of an attempt that the server refused to us."""
+        self._tried = self._clock()
+        self._denied = self._tried if self._denied is None else self._denied
+        self._why = why
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, in one sentence; empty if nothing is."""
+        now = self._clock()
+        if now - self._tried > SILENCE_LIMIT:
+            return f"nothing heard of {self._name} for {now - self._heard:.0f} s"
+        if now - self._heard > OUTAGE_LIMIT:
+            return f"no answer for {self._name} for {now - self._heard:.0f} s: {self._why}"
+        if self._denied is not None and now - self._denied > DENIAL_LIMIT:
+            return f"the API server denies {self._name}: {self._why}"
+        return ""
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from being heard at the moment; empty if nothing does."""
+        return f"{self._name}: {self._why}" if self._why else ""
 
 
 class Health:
@@ -20,38 +74,39 @@ class Health:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._heard: dict[str, float] = {}
-        self._oldest: Callable[[], float] | None = None
+        self._pulses: dict[str, Pulse] = {}
+        self._stalled: Callable[[], float] | None = None
+        self._role: Callable[[], str] | None = None
 
-    def expect(self, stream: str) -> Callable[[], None]:
-        """Start to expect word of a stream; call what is returned for each."""
+    def expect(self, name: str) -> Pulse:
+        """Start to expect word of a stream."""
+        return self._pulses.setdefault(name, Pulse(name, self._clock))
 
-        def heard() -> None:
-            self._heard[stream] = self._clock()
+    def started(self, stalled: Callable[[], float], role: Callable[[], str]) -> None:
+        """Note that the first lists are read.
 
-        heard()
-        return heard
-
-    def started(self, oldest: Callable[[], float]) -> None:
-        """Note that the first lists are read; `oldest` gives the age of the oldest key."""
-        self._oldest = oldest
+        `stalled` tells for how many seconds the queue has stood still, `role` what this operator
+        is, in words.
+        """
+        self._stalled, self._role = stalled, role
 
     @property
     def is_started(self) -> bool:
         """Whether the first lists are read."""
-        return self._oldest is not None
+        return self._stalled is not None
+
+    @property
+    def summary(self) -> str:
+        """What this operator is, and what troubles it without being its fault, a line each."""
+        troubles = sorted(pulse.trouble for pulse in self._pulses.values() if pulse.trouble)
+        return "\n".join([f"ok, {self._role() if self._role else 'starting'}", *troubles])
 
     def faults(self) -> list[str]:
         """Return what is wrong, one sentence each."""
-        now = self._clock()
-        found = [
-            f"nothing heard of {stream} for {now - heard:.0f} s"
-            for stream, heard in sorted(self._heard.items())
-            if now - heard > SILENCE_LIMIT
-        ]
-        waiting = self._oldest() if self._oldest else 0.0
-        if waiting > WAIT_LIMIT:
-            found.append(f"a resource has been waiting for {waiting:.0f} s")
+        found = [pulse.fault for _, pulse in sorted(self._pulses.items()) if pulse.fault]
+        stalled = self._stalled() if self._stalled else 0.0
+        if stalled > STALL_LIMIT:
+            found.append(f"reconciling has stood still for {stalled:.0f} s")
         return found
 
 
@@ -60,7 +115,8 @@ async def serve(health: Health, port: int) -> web.AppRunner:
 
     async def healthz(_: web.Request) -> web.Response:
         faults = health.faults()
-        return web.Response(status=503 if faults else 200, text="\n".join(faults) or "ok")
+        text = "\n".join(faults) if faults else health.summary
+        return web.Response(status=503 if faults else 200, text=text)
 
     async def startupz(_: web.Request) -> web.Response:
         if health.is_started:

@@ -1,7 +1,14 @@
 """Wires the operator: one process, one event loop, kopf embedded in it.
 
+Every operator lists and watches. The one that holds the Lease reconciles: first every resource
+there is, then what changes. One that loses the Lease goes on watching and waits for its turn; it
+does not end, since what costs a leader its Lease is most often an API server that is away, and a
+restart would only add the kubelet's pause to that.
+
 Start: the first lists, then the workers, so that nothing is decided on half a picture. Stop, on
-SIGTERM: the streams, then the workers, then kopf, then the connections.
+SIGTERM: the workers, then the Lease, so that another operator takes over at once; then the streams,
+kopf and the connections. A part that ends by itself, and a stream that falls silent, end the
+process, which is meant to die and restart cheaply.
 """
 
 from __future__ import annotations
@@ -9,36 +16,62 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 import signal
 import socket
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import kopf
 
-from vendorsync_api.policy import load_policy
+from vendorsync_api.policy import InstalledPolicies
 from vendorsync_api.v1alpha1 import PLURAL
-from vendorsync_operator import handlers, health
+from vendorsync_operator import handlers, health, intake, lease
 from vendorsync_operator.cache import Cache
-from vendorsync_operator.cluster import Api, ApiServerCluster, sources
+from vendorsync_operator.cluster import (
+    SILENCE_SECONDS,
+    WATCH_SECONDS,
+    Api,
+    ApiServerCluster,
+    ApiServerLeases,
+    own_namespace,
+    sources,
+)
 from vendorsync_operator.events import Recorder
 from vendorsync_operator.queue import Queue
 from vendorsync_operator.reconcile import Reconciler
-from vendorsync_operator.watch import Follower, sweep_hourly
+from vendorsync_operator.watch import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import aiohttp
+
     from vendorsync_operator.cache import Key
-    from vendorsync_operator.reconcile import Cluster
     from vendorsync_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _CHUNK_SIZE = 500
 _DRAIN_SECONDS = 10.0
+_CHECK_SECONDS = 5.0
+"""Between two looks at the health of the streams."""
+
+
+class OperatorError(Exception):
+    """The operator cannot do its work and ends; the text says what is wrong."""
+
+
+def steady() -> float:
+    """Return seconds of a clock that also counts while the machine sleeps, where there is one.
+
+    A Lease runs out on a machine that is suspended, too.
+    """
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(clock)
 
 
 class _Backoffs:
@@ -59,9 +92,10 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.watching.initial_streaming = False
     settings.watching.chunk_size = _CHUNK_SIZE
-    settings.watching.server_timeout = 300
-    settings.watching.client_timeout = 310
-    settings.watching.connect_timeout = 30
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.client_timeout = WATCH_SECONDS + 10
+    settings.watching.inactivity_timeout = SILENCE_SECONDS
+    settings.watching.connect_timeout = 10
     settings.queueing.idle_timeout = 1
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Backoffs()
@@ -71,40 +105,60 @@ def kopf_settings() -> kopf.OperatorSettings:
 
 async def run(settings: Settings) -> None:
     """Run the operator until it is told to stop; an error of any part ends it."""
+    pod = settings.pod or socket.gethostname()
+    identity = f"{pod}_{secrets.token_hex(4)}"
     async with AsyncExitStack() as stack:
         watchdog = health.Health(time.monotonic)
         server = await health.serve(watchdog, settings.health_port)
         stack.push_async_callback(server.cleanup)
-        api = await Api.from_environment()
+        agent = f"vendorsync-operator/{version('vendorsync')} ({identity})"
+        api = await Api.from_environment(agent)
         stack.push_async_callback(api.close)
-        await _Operator(settings, api, watchdog).run()
+        await _Operator(settings, api, watchdog, pod, identity).run()
 
 
 class _Operator:
     """The parts of a running operator."""
 
-    def __init__(self, settings: Settings, api: Api, watchdog: health.Health) -> None:
+    def __init__(
+        self, settings: Settings, api: Api, watchdog: health.Health, pod: str, identity: str
+    ) -> None:
         self._settings = settings
+        self._pod = pod
         self._watchdog = watchdog
         self._api = api
         self._cache = Cache(self._changed)
-        cluster: Cluster = ApiServerCluster(api)
-        reconciler = Reconciler(
-            self._cache,
-            cluster,
-            settings=settings,
-            policies=load_policy,
-            recorder=Recorder(socket.gethostname()),
-            now=lambda: datetime.now(UTC),
-            clock=time.monotonic,
-        )
-        self._queue: Queue[Key] = Queue(
-            reconciler.reconcile, clock=time.monotonic, random=random.random
-        )
+        self._queue: Queue[Key] | None = None
+        """Of the time that this operator leads; a standby has none."""
+        self._election = self._candidacy(identity)
         self._followers = list(self._follow())
+        self._intakes = {
+            source.path: intake.Intake(
+                self._cache.resources, source.namespace, watchdog.expect(source.name)
+            )
+            for source in sources(api, PLURAL, settings.namespaces)
+        }
+
+    def _candidacy(self, identity: str) -> lease.Election:
+        times = lease.Times()
+        namespace = self._settings.lease_namespace or own_namespace()
+        return lease.Election(
+            lease.Candidate(identity, times),
+            ApiServerLeases(self._api, namespace, self._settings.lease_name),
+            times=times,
+            pulse=self._watchdog.expect(f"Lease {namespace}/{self._settings.lease_name}"),
+            clock=steady,
+            now=lambda: datetime.now(UTC),
+            sleep=asyncio.sleep,
+            random=random.random,
+        )
 
     def _changed(self, key: Key) -> None:
-        self._queue.add(key)
+        if self._queue is not None:
+            self._queue.add(key)
+
+    def _stalled(self) -> float:
+        return self._queue.stalled() if self._queue is not None else 0.0
 
     def _follow(self) -> Iterator[Follower]:
         for plural, store in (("cronjobs", self._cache.cron_jobs), ("jobs", self._cache.jobs)):
@@ -112,7 +166,7 @@ class _Operator:
                 yield Follower(
                     source,
                     store,
-                    heard=self._watchdog.expect(source.name),
+                    pulse=self._watchdog.expect(source.name),
                     sleep=asyncio.sleep,
                     random=random.random,
                 )
@@ -124,25 +178,43 @@ class _Operator:
         streams = [
             asyncio.create_task(follower.follow(), name="stream") for follower in self._followers
         ]
-        sweeper = asyncio.create_task(self._sweep_resources(), name="sweeper")
-        workers = asyncio.create_task(self._work(), name="workers")
+        checks = asyncio.create_task(self._check(), name="checks")
+        election = asyncio.create_task(self._election.run(), name="election")
+        work = asyncio.create_task(self._work(), name="work")
         stop = asyncio.create_task(asked.wait(), name="stop")
         try:
             done, _ = await asyncio.wait(
-                (*streams, framework, sweeper, workers, stop), return_when=asyncio.FIRST_COMPLETED
+                (*streams, framework, checks, election, work, stop),
+                return_when=asyncio.FIRST_COMPLETED,
             )
-            for task in done:
+            for task in done - {stop}:
                 task.result()
+                raise OperatorError(f"the task {task.get_name()} ended by itself")
             logger.info("stopping")
         finally:
-            for part in ([*streams, sweeper], [workers], [stop], [framework]):
+            await _stop([checks, work])
+            await _stop([election])
+            await self._election.release()
+            for part in (streams, [stop], [framework]):
                 await _stop(part)
 
+    async def _check(self) -> None:
+        """Raise OperatorError for what only a restart mends; the probes say the same.
+
+        A fault counts that was seen twice: a process that slept has to look around first.
+        """
+        before: list[str] = []
+        while not (before and self._watchdog.faults()):
+            before = self._watchdog.faults()
+            await asyncio.sleep(_CHECK_SECONDS)
+        raise OperatorError("; ".join(before))
+
     async def _work(self) -> None:
-        for follower in self._followers:
-            await follower.listed.wait()
-        await self._list_resources()
-        self._watchdog.started(self._queue.age)
+        """Reconcile whenever this operator leads."""
+        followed = [follower.listed for follower in self._followers]
+        for listed in (*followed, *(each.listed for each in self._intakes.values())):
+            await listed.wait()
+        self._watchdog.started(self._stalled, lambda: self._election.role)
         logger.info(
             "started",
             extra={
@@ -151,33 +223,45 @@ class _Operator:
                 "jobs": len(self._cache.jobs),
             },
         )
-        await self._queue.work(self._settings.workers)
+        while True:
+            await self._election.gained()
+            await self._lead()
 
-    async def _list_resources(self) -> None:
-        """Read all resources once; who is the older of two must not hang on the order of events."""
-        for source in sources(self._api, PLURAL, self._settings.namespaces):
-            page = await source.page("")
-            while True:
-                for document in page.items:
-                    self._cache.resources.found(document)
-                if not page.next_page:
-                    break
-                page = await source.page(page.next_page)
+    async def _lead(self) -> None:
+        """Reconcile until the Lease is lost; what is under way then is cut off."""
+        queue = self._queue = self._workload()
+        for live in list(self._cache.resources):
+            queue.add(live.key)
+        work = asyncio.create_task(queue.work(self._settings.workers), name="workers")
+        lost = asyncio.create_task(self._election.lost(), name="lost")
+        try:
+            done, _ = await asyncio.wait((work, lost), return_when=asyncio.FIRST_COMPLETED)
+            if work in done:
+                work.result()
+        finally:
+            self._queue = None
+            await _stop([work, lost])
 
-    async def _sweep_resources(self) -> None:
-        """Drop resources whose deletion kopf missed: after a gap it tells only what exists."""
-        await sweep_hourly(
-            sources(self._api, PLURAL, self._settings.namespaces),
-            self._cache.resources,
-            sleep=asyncio.sleep,
-            random=random.random,
+    def _workload(self) -> Queue[Key]:
+        """Return a queue over a reconciler that remembers nothing of an earlier time."""
+        reconciler = Reconciler(
+            self._cache,
+            ApiServerCluster(self._api, fence=self._election.fence),
+            settings=self._settings,
+            policies=InstalledPolicies(),
+            recorder=Recorder(self._pod),
+            now=lambda: datetime.now(UTC),
+            clock=time.monotonic,
         )
+        return Queue(reconciler.reconcile, clock=time.monotonic, random=random.random)
 
     async def _watch_resources(self, asked: asyncio.Event) -> asyncio.Task[None]:
         """Start kopf; `asked` is set by the signals that kopf would stop at by itself."""
         namespaces = self._settings.namespaces
         tasks = await kopf.spawn_tasks(
-            registry=handlers.registry(self._cache.resources),
+            registry=handlers.registry(
+                self._cache.resources, server=self._api.server, session=self._session
+            ),
             settings=kopf_settings(),
             clusterwide=not namespaces,
             namespaces=namespaces,
@@ -188,6 +272,15 @@ class _Operator:
         # When kopf ends it waits for every task that it does not know, so it has to know this one.
         known = {task for task in (asyncio.current_task(),) if task is not None}
         return asyncio.create_task(kopf.run_tasks(tasks, ignored=known), name="kopf")
+
+    def _session(self) -> aiohttp.ClientSession:
+        return intake.session(
+            self._intakes,
+            self._api,
+            user_agent=self._api.user_agent,
+            connector=self._api.connector(),
+            proxy=self._api.proxy,
+        )
 
 
 async def _stop(tasks: Sequence[asyncio.Task[Any]]) -> None:

@@ -17,12 +17,13 @@ def cron_job_name(resource: str, vendor: str, stream: str) -> str:
     return resource[: CRON_JOB_LIMIT - len(ending)].rstrip("-.") + ending
 
 
-def request_job_name(cron_job: str, request: str) -> str:
+def request_job_name(cron_job: str, request: str, last: str = "") -> str:
     """Return the name of the Job that one syncRequest makes of one CronJob, the same each time.
 
-    The `r` keeps it apart from the names of scheduled Jobs, which end in digits only.
+    `last` is the request before it: a text that is asked for again after another one is new. The
+    `r` keeps the name apart from those of scheduled Jobs, which end in digits only.
     """
-    return f"{cron_job}-r{_digest(f'{cron_job}/{request}', 9)}"
+    return f"{cron_job}-r{_digest(f'{cron_job}/{last}/{request}', 9)}"
 
 
 def _digest(text: str, length: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _PATTERN = re.compile(
     r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))"
@@ -27,6 +28,11 @@ class QuantityError(ValueError):
     """A text that is no quantity; the message names it."""
 
 
+# A few amounts are in every CronJob, and each is looked at in each visit.
+_amounts = lru_cache(maxsize=256, typed=True)
+
+
+@_amounts
 def value(text: str | int) -> Fraction:
     """Return the number that a quantity stands for, or raise QuantityError."""
     match = _match(text)
@@ -37,6 +43,7 @@ def value(text: str | int) -> Fraction:
     return _rounded(number * Fraction(10) ** power)
 
 
+@_amounts
 def canonical(text: str | int) -> str:
     """Return the server's spelling of a quantity, or raise QuantityError."""
     match, number = _match(text), value(text)

@@ -30,6 +30,7 @@ class Schedule(Generic[K]):
         self._random = random
         self._ready: OrderedDict[K, float] = OrderedDict()
         self._running: dict[K, float] = {}
+        self._finished = float("-inf")
         self._again: set[K] = set()
         self._due: dict[K, float] = {}
         self._heap: list[tuple[float, int, K]] = []
@@ -57,8 +58,8 @@ class Schedule(Generic[K]):
         self._wake(now)
         if not self._ready:
             return None
-        key, since = self._ready.popitem(last=False)
-        self._running[key] = since
+        key, _ = self._ready.popitem(last=False)
+        self._running[key] = now
         self._due.pop(key, None)
         return key
 
@@ -67,12 +68,15 @@ class Schedule(Generic[K]):
         self._failures.pop(key, None)
         self._finish(key, now, again_at)
 
-    def failed(self, key: K, now: float) -> float:
-        """Note that a key could not be handled; return in how many seconds it is tried again."""
+    def failed(self, key: K, now: float, least: float = 0.0) -> float:
+        """Note that a key could not be handled; return in how many seconds it is tried again.
+
+        Not before `least` seconds: the server may have asked for them.
+        """
         count = self._failures.get(key, 0)
         self._failures[key] = count + 1
         longest = min(FIRST_BACKOFF * 2.0 ** min(count, 16), LONGEST_BACKOFF)
-        delay = longest * (0.5 + self._random() / 2)
+        delay = max(longest * (0.5 + self._random() / 2), least)
         # What was heard during the failed try may be its own doing; it waits with the key.
         self._again.discard(key)
         self._finish(key, now, now + delay)
@@ -83,12 +87,19 @@ class Schedule(Generic[K]):
         self._drop_stale()
         return self._heap[0][0] if self._heap else None
 
-    def oldest(self) -> float | None:
-        """Return since when the oldest key that is ready or running waits."""
-        return min([*self._ready.values(), *self._running.values()], default=None)
+    def stalled(self, now: float) -> float:
+        """Return for how many seconds work has stood still.
+
+        That is how long the slowest key has been running, or, if longer, for how long a key has
+        been ready while no other was finished. A long queue that moves does not stand still.
+        """
+        running = now - min(self._running.values(), default=now)
+        waiting = now - max(min(self._ready.values(), default=now), self._finished)
+        return max(running, waiting)
 
     def _finish(self, key: K, now: float, again_at: float | None) -> None:
         del self._running[key]
+        self._finished = now
         if key in self._again:
             self._again.discard(key)
             self.add(key, now)
@@ -106,7 +117,10 @@ class Schedule(Generic[K]):
 
 
 class Queue(Generic[K]):
-    """Workers over a schedule; `handle` returns in how many seconds to look again, or None."""
+    """Workers over a schedule; `handle` returns in how many seconds to look again, or None.
+
+    An error of `handle` may have an attribute `retry_after`, the least seconds until the next try.
+    """
 
     def __init__(
         self,
@@ -125,10 +139,9 @@ class Queue(Generic[K]):
         self._schedule.add(key, self._clock())
         self._news.set()
 
-    def age(self) -> float:
-        """Return for how many seconds the oldest key has been waiting or running."""
-        oldest = self._schedule.oldest()
-        return 0.0 if oldest is None else self._clock() - oldest
+    def stalled(self) -> float:
+        """Return for how many seconds work has stood still."""
+        return self._schedule.stalled(self._clock())
 
     async def work(self, workers: int) -> None:
         """Handle keys until cancelled, at most `workers` at once."""
@@ -156,8 +169,9 @@ class Queue(Generic[K]):
     async def _run(self, key: K) -> None:
         try:
             delay = await self._handle(key)
-        except Exception:
-            wait = self._schedule.failed(key, self._clock())
+        except Exception as error:
+            least = getattr(error, "retry_after", 0.0)
+            wait = self._schedule.failed(key, self._clock(), least)
             logger.exception("reconciliation failed", extra={"key": key, "retry_seconds": wait})
         else:
             now = self._clock()

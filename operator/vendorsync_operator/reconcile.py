@@ -7,24 +7,28 @@ rendered with what lives and writes only a difference.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
-from vendorsync_api.reasons import ConditionReason
+from vendorsync_api.reasons import ConditionReason, DelayReason
 from vendorsync_api.v1alpha1 import Metadata, VendorStatus, VendorSync, VendorSyncStatus
-from vendorsync_operator import accept, events, render, resolve, runs, status
+from vendorsync_operator import accept, backoff, delays, events, render, resolve, runs, status
 from vendorsync_operator.cache import LiveCronJob
 from vendorsync_operator.drift import drifts
+from vendorsync_operator.lookout import Lookout, Ration
 from vendorsync_operator.status import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from vendorsync_api.v1alpha1 import Delay
     from vendorsync_operator.accept import Accepted, Policies
-    from vendorsync_operator.cache import Cache, Key, LiveResource
+    from vendorsync_operator.cache import Cache, Key, LiveJob, LiveResource
     from vendorsync_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -32,14 +36,22 @@ logger = logging.getLogger(__name__)
 Document = dict[str, Any]
 
 RETRY_SECONDS = 60.0
-"""When to try again what the API server refused, and what belongs to somebody else."""
-
+"""When to try again what the API server refused, and what belongs to somebody else; and when to see
+whether a run that is overdue still is, which asks the API server less often."""
+_UNSTARTED = (DelayReason.NOT_STARTED, DelayReason.JOB_REFUSED)
+"""Delays that no Job stands for; the status alone remembers them."""
+_COUNTERS = re.compile(r", requested: .*", re.DOTALL)
+"""What the API server adds to a refusal by a quota, and what changes with each try."""
 
 _RETRIED = (ConditionReason.API_REFUSED, ConditionReason.NAME_CONFLICT)
 
 
 class RefusedError(Exception):
     """The API server refuses a write, and would again; the text is the server's."""
+
+
+class ConflictError(Exception):
+    """What was to be created exists."""
 
 
 class Cluster(Protocol):
@@ -56,7 +68,11 @@ class Cluster(Protocol):
         """Return a CronJob."""
 
     async def apply_cron_job(self, rendered: Document, uid: str | None) -> Document:
-        """Apply a CronJob, to the object of that uid if one is given; return it as it lives."""
+        """Apply a CronJob to the object of that uid, or create it; return it as it lives.
+
+        Without a uid it is created, and ConflictError is raised if one of that name exists, of
+        which nothing is changed.
+        """
 
     async def suspend_cron_job(self, key: Key) -> Document | None:
         """Suspend a CronJob and leave the rest of it alone; return it as it lives."""
@@ -64,11 +80,17 @@ class Cluster(Protocol):
     async def delete_cron_job(self, key: Key, uid: str) -> None:
         """Delete the CronJob of that uid, its Jobs after it."""
 
-    async def create_job(self, job: Document) -> None:
-        """Create a Job; one of that name that exists already is fine."""
+    async def create_job(self, job: Document) -> bool:
+        """Create a Job; return False if one of that name exists."""
 
     async def pods(self, job: Key) -> list[Document]:
         """Return the pods of a Job."""
+
+    async def refusals(self, namespace: str, uid: str) -> list[Document]:
+        """Return the Events that tell of what the object of that uid could not create.
+
+        Raises RefusedError where Events may not be listed.
+        """
 
     async def apply_status(self, key: Key, uid: str, status: Document) -> Document | None:
         """Apply the status of the VendorSync of that uid; return it as it lives."""
@@ -89,6 +111,21 @@ class _Visit:
     verified: bool = False
     """The resource was read from the server, so it may own what is created."""
     request_done: str | None = None
+    again: float | None = None
+    """In how many seconds a run may have become overdue, or no longer be."""
+
+    @cached_property
+    def entries(self) -> dict[tuple[str, str], VendorStatus]:
+        """What the status says, by vendor and stream."""
+        return {(entry.name, entry.stream): entry for entry in self.resource.status.vendors}
+
+    def entry(self, key: tuple[str, str]) -> VendorStatus:
+        """Return what the status says of one vendor and stream."""
+        return self.entries.get(key) or VendorStatus(name=key[0], stream=key[1])
+
+    def look_again(self, seconds: float) -> None:
+        """Have the next visit in that time, unless it is sooner."""
+        self.again = seconds if self.again is None else min(self.again, seconds)
 
 
 @dataclass
@@ -96,12 +133,15 @@ class _Memory:
     """What is remembered of the resource of one uid between visits; a restart may lose it."""
 
     uid: str
+    lookout: Lookout
     written: float = float("-inf")
     """When its status was written, by the clock."""
     outcomes: dict[str, runs.Outcome] = field(default_factory=dict)
     """By the Job's uid: those that were read and are not in the status yet."""
     told: set[str] = field(default_factory=set)
     """Jobs that were read and are in the status, as long as they exist."""
+    applied: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    """By CronJob: the generation and the schedule that it was rendered from, and its hash."""
     requested: set[str] = field(default_factory=set)
     """Jobs made for a syncRequest that is not done; they may have ended and be gone."""
 
@@ -131,6 +171,7 @@ class Reconciler:
         self._recorder = recorder
         self._now = now
         self._clock = clock
+        self._ration = Ration(clock)
         self._memories: dict[Key, _Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -140,7 +181,7 @@ class Reconciler:
             self._forget(key)
             return None
         try:
-            resource = VendorSync.model_validate(live.document)
+            resource = VendorSync.model_validate_json(live.text)
         except ValidationError as error:
             return await self._refuse(live, error)
         assignments = resolve.assignments(resource, self._settings.schedule)
@@ -154,8 +195,8 @@ class Reconciler:
         new = status.compute(resource.status, await self._see(visit), self._now())
         delay = await self._record(live, resource.status, new)
         if any(problem.reason in _RETRIED for problem in visit.problems):
-            return min(delay or RETRY_SECONDS, RETRY_SECONDS)
-        return delay
+            visit.look_again(RETRY_SECONDS)
+        return min((wait for wait in (delay, visit.again) if wait is not None), default=None)
 
     def _forget(self, key: Key) -> None:
         self._memories.pop(key, None)
@@ -165,8 +206,11 @@ class Reconciler:
         """Return what is remembered of a resource: nothing of a predecessor of its name."""
         found = self._memories.get(live.key)
         if found is None or found.uid != live.uid:
-            found = self._memories[live.key] = _Memory(live.uid)
+            found = self._memories[live.key] = _Memory(live.uid, self._lookout())
         return found
+
+    def _lookout(self) -> Lookout:
+        return Lookout(self._clock, self._ration)
 
     async def _refuse(self, live: LiveResource, error: ValidationError) -> float | None:
         """Say in the status that the resource cannot be read, and touch nothing else."""
@@ -194,6 +238,8 @@ class Reconciler:
             if isinstance(verdict, accept.Refusal):
                 visit.problems.append(Problem(verdict.reason, verdict.message, str(assignment)))
             elif older is None:
+                clock = backoff.clock(visit.entry(assignment.key), verdict.timetable)
+                verdict = replace(verdict, clock=clock)
                 visit.accepted[assignment.key] = verdict
                 await self._guarded(visit, str(assignment), self._ensure(visit, verdict))
                 continue
@@ -208,16 +254,25 @@ class Reconciler:
         try:
             await write
         except RefusedError as refused:
-            message = runs.clean(str(refused))
+            message = runs.clean(_COUNTERS.sub("", str(refused)))
             visit.problems.append(Problem(ConditionReason.API_REFUSED, message, subject))
             return False
         return True
 
     async def _ensure(self, visit: _Visit, accepted: Accepted) -> None:
-        rendered = render.cron_job(visit.resource, accepted, self._settings)
         name = accepted.assignment.cron_job
-        live = await self._live_cron_job(visit, (visit.live.key[0], name))
-        if live is not None and not _owns(visit.live, live):
+        live = self._cache.cron_jobs.get((visit.live.key[0], name))
+        # Rendering takes a third of a visit, and most visits find nothing but the end of a run.
+        applied, source = (
+            self._memory(visit.live).applied,
+            (visit.live.generation, accepted.expression),
+        )
+        if live is not None and live.settled and applied.get(name) == (*source, live.settled):
+            return
+        rendered = render.cron_job(visit.resource, accepted, self._settings)
+        if live is None:
+            live = await self._create(visit, rendered)
+        if not _owns(visit.live, live):
             visit.problems.append(
                 Problem(
                     ConditionReason.NAME_CONFLICT,
@@ -225,22 +280,33 @@ class Reconciler:
                     str(accepted.assignment),
                 )
             )
-        elif live is None or drifts(rendered, live.document):
-            uid = live.uid if live else None
-            self._cache.cron_jobs.found(await self._cluster.apply_cron_job(rendered, uid))
+            return
+        if _drifts(rendered, live):
+            live = LiveCronJob.of(await self._cluster.apply_cron_job(rendered, live.uid))
             logger.info("cron job applied", extra={"cron_job": name, "resource": visit.live.key})
+        if live.settled != render.hash_of(rendered):
+            self._cache.cron_jobs.put(live.settle(render.hash_of(rendered)))
+        applied[name] = (*source, render.hash_of(rendered))
 
-    async def _live_cron_job(self, visit: _Visit, key: Key) -> LiveCronJob | None:
-        """Return a CronJob; one that is not in the cache may still exist, without our labels."""
-        known = self._cache.cron_jobs.get(key)
-        if known is not None:
-            return known
-        await self._verify(visit)
-        found = await self._cluster.read_cron_job(key)
-        return None if found is None else LiveCronJob.of(found)
+    async def _create(self, visit: _Visit, rendered: Document) -> LiveCronJob:
+        """Create a CronJob, or return the one of its name, which may live without our labels."""
+        if visit.resource.status.observed_generation is not None:
+            await self._verify(visit)
+        try:
+            return LiveCronJob.of(await self._cluster.apply_cron_job(rendered, None))
+        except ConflictError:
+            metadata = rendered["metadata"]
+            found = await self._cluster.read_cron_job((metadata["namespace"], metadata["name"]))
+            if found is None:
+                raise
+            return LiveCronJob.of(found)
 
     async def _verify(self, visit: _Visit) -> None:
-        """Make sure that the resource exists, so that nothing is created for a ghost."""
+        """Make sure that the resource exists, so that nothing is created for a ghost.
+
+        That is for one whose CronJobs went away. One that is new was heard of a moment ago; should
+        it be gone again, what is made for it has no owner and is collected.
+        """
         if visit.verified:
             return
         found = await self._cluster.read_resource(visit.live.key)
@@ -266,6 +332,7 @@ class Reconciler:
                 delete = self._cluster.delete_cron_job(live.key, live.uid)
                 if await self._guarded(visit, live.key[1], delete):
                     self._cache.cron_jobs.drop(live.key, live.uid)
+                    self._memory(visit.live).applied.pop(live.key[1], None)
 
     # Runs
 
@@ -285,16 +352,37 @@ class Reconciler:
             return False
         requested = self._memory(visit.live).requested
         rendered = render.cron_job(visit.resource, accepted, self._settings)
-        job = render.request_job(rendered, live.uid, request)
+        last = visit.resource.status.last_sync_request or ""
+        job = render.request_job(rendered, live.uid, request, last=last)
         name = job["metadata"]["name"]
-        if name not in requested:
-            create = self._cluster.create_job(job)
-            if not await self._guarded(visit, str(accepted.assignment), create):
-                return False
-            requested.add(name)
-        return True
+        if name in requested or visit.entry(accepted.assignment.key).job == name:
+            return True
+        return await self._guarded(
+            visit, str(accepted.assignment), self._make(visit, accepted, job)
+        ) and (name in requested)
+
+    async def _make(self, visit: _Visit, accepted: Accepted, job: Document) -> None:
+        """Create a Job and remember it; one that is there already may be of an earlier visit."""
+        key = visit.live.key[0], job["metadata"]["name"]
+        cron_job = accepted.assignment.cron_job
+        if not self._is_ours(key, cron_job) and not await self._cluster.create_job(job):
+            # Another operator's, perhaps, of which we have not heard yet: then the next try sees.
+            visit.problems.append(
+                Problem(
+                    ConditionReason.NAME_CONFLICT,
+                    f"Job {key[1]}, which syncRequest asks for, exists and is not this resource's",
+                    str(accepted.assignment),
+                )
+            )
+            return
+        self._memory(visit.live).requested.add(key[1])
+
+    def _is_ours(self, key: Key, cron_job: str) -> bool:
+        known = self._cache.jobs.get(key)
+        return known is not None and known.cron_job == cron_job
 
     async def _see(self, visit: _Visit) -> status.Sight:
+        outcomes = await self._read_outcomes(visit)
         timetables = {key: accepted.timetable for key, accepted in visit.accepted.items()}
         return status.Sight(
             generation=visit.resource.metadata.generation,
@@ -303,7 +391,8 @@ class Reconciler:
             timetables=timetables,
             shares={key: each.share for key, each in visit.accepted.items() if each.share},
             problems=tuple(visit.problems),
-            outcomes=await self._read_outcomes(visit),
+            outcomes=outcomes,
+            delays=await self._delays(visit, outcomes),
             request_done=visit.request_done,
             namespace=visit.live.key[0],
         )
@@ -312,16 +401,93 @@ class Reconciler:
         """Return how the Jobs ended that the status does not know; each is looked into once."""
         memory = self._memory(visit.live)
         pending = memory.outcomes
-        known = {(entry.name, entry.stream): entry for entry in visit.resource.status.vendors}
         jobs = self._cache.jobs.of(visit.live.key)
         for assignment in visit.assignments:
-            name, stream = assignment.key
-            entry = known.get(assignment.key) or VendorStatus(name=name, stream=stream)
+            entry = visit.entry(assignment.key)
             for job in runs.unrecorded(entry, jobs, since=visit.live.created):
                 is_read = job.uid in pending or job.uid in memory.told
                 if not is_read and job.cron_job == assignment.cron_job:
                     pending[job.uid] = runs.outcome(job, await self._cluster.pods(job.key))
         return tuple(pending.values())
+
+    # Runs that are overdue
+
+    async def _delays(
+        self, visit: _Visit, outcomes: tuple[runs.Outcome, ...]
+    ) -> dict[tuple[str, str], Delay]:
+        """Return what keeps the runs that are overdue."""
+        going: dict[str, list[LiveJob]] = {}
+        for job in self._cache.jobs.of(visit.live.key):
+            if not job.finished and job.created >= visit.live.created:
+                going.setdefault(job.cron_job, []).append(job)
+        ended = {(outcome.job.vendor, outcome.job.stream) for outcome in outcomes}
+        found: dict[tuple[str, str], Delay] = {}
+        watched: set[str] = set()
+        for key, accepted in visit.accepted.items():
+            jobs = going.get(accepted.assignment.cron_job, [])
+            delay = (
+                await self._stuck(visit, jobs)
+                if jobs
+                else await self._unstarted(visit, accepted, has_ended=key in ended)
+            )
+            watched.update(job.uid for job in jobs)
+            if delay is not None:
+                found[key] = delay
+                visit.look_again(RETRY_SECONDS)
+                live = self._cache.cron_jobs.get((visit.live.key[0], accepted.assignment.cron_job))
+                watched.update([live.uid] if live else [])
+        self._memory(visit.live).lookout.keep(watched)
+        return found
+
+    async def _stuck(self, visit: _Visit, jobs: list[LiveJob]) -> Delay | None:
+        """Return what keeps the first of some Jobs that have not ended and is kept."""
+        now, lookout = self._now(), self._memory(visit.live).lookout
+        for job in jobs:
+            due = delays.due(job)
+            if now < due:
+                visit.look_again((due - now).total_seconds())
+                continue
+            visit.look_again(RETRY_SECONDS)
+            found = delays.of_time(job, now)
+            if found is None and job.waiting:
+                found = await lookout.look(job.uid, partial(self._look_into, job))
+            if found is not None:
+                return found
+        return None
+
+    async def _look_into(self, job: LiveJob) -> Delay | None:
+        pods = await self._cluster.pods(job.key)
+        if pods:
+            return delays.of_pods(job, pods, self._now())
+        return delays.without_pod(await self._refusals(job.key[0], job.uid))
+
+    async def _unstarted(
+        self, visit: _Visit, accepted: Accepted, *, has_ended: bool
+    ) -> Delay | None:
+        """Return why there is no Job although the time of a run passed.
+
+        The next time in the status moves on, so what was found stays until a run ends.
+        """
+        assignment = accepted.assignment
+        entry = visit.entry(assignment.key)
+        live = self._cache.cron_jobs.get((visit.live.key[0], assignment.cron_job))
+        if assignment.suspend or has_ended or live is None:
+            return None
+        if status.missed(entry, accepted.timetable, live, self._now()):
+            lookout = self._memory(visit.live).lookout
+            found = await lookout.look(live.uid, partial(self._look_for, live))
+            return found or delays.without_job(())
+        return entry.delay if entry.delay and entry.delay.reason in _UNSTARTED else None
+
+    async def _look_for(self, live: LiveCronJob) -> Delay:
+        return delays.without_job(await self._refusals(live.key[0], live.uid))
+
+    async def _refusals(self, namespace: str, uid: str) -> list[Document]:
+        try:
+            return await self._cluster.refusals(namespace, uid)
+        except RefusedError:
+            logger.warning("events may not be listed", exc_info=True)
+            return []
 
     # Status
 
@@ -345,8 +511,11 @@ class Reconciler:
         memory.outcomes.clear()
         if new.last_sync_request != old.last_sync_request:
             memory.requested.clear()
-        self._cache.resources.found(found)
+        self._cache.status_written(found)
         await self._announce(live, old, new)
+        if _clocks(new) != _clocks(old):
+            # The CronJobs follow the status that is written, so that a restart sees the same.
+            return 0.0
         return self._until(status.overdue_at(new))
 
     def _until(self, moment: datetime | None) -> float | None:
@@ -365,6 +534,17 @@ class Reconciler:
             except Exception:
                 # The status says the same; an Event is not worth another try.
                 logger.warning("event not recorded", exc_info=True)
+
+
+def _clocks(found: VendorSyncStatus) -> list[tuple[str, str, str]]:
+    return [(e.name, e.stream, e.slowed_to) for e in found.vendors if e.slowed_to]
+
+
+def _drifts(rendered: Document, live: LiveCronJob) -> bool:
+    """Tell whether a CronJob is not what is rendered; the hash is part of that."""
+    if live.settled:
+        return live.settled != render.hash_of(rendered)
+    return drifts(rendered, live.document)
 
 
 def _duplicate(live: LiveResource, older: LiveResource) -> Problem:

@@ -46,7 +46,7 @@ def cron_job(resource: VendorSync, accepted: Accepted, settings: Settings) -> di
             **_ownership(resource),
         },
         "spec": {
-            "schedule": timetable.expression,
+            "schedule": accepted.expression,
             "timeZone": timetable.time_zone,
             "concurrencyPolicy": "Forbid",
             "startingDeadlineSeconds": timetable.starting_deadline_seconds,
@@ -63,8 +63,18 @@ def cron_job(resource: VendorSync, accepted: Accepted, settings: Settings) -> di
     return rendered
 
 
-def request_job(rendered: dict[str, Any], owner_uid: str, request: str) -> dict[str, Any]:
-    """Return the Job that a syncRequest makes of a rendered CronJob whose uid is known."""
+def hash_of(rendered: dict[str, Any]) -> str:
+    """Return the hash that a rendered CronJob carries."""
+    return str(rendered["metadata"]["annotations"][HASH_ANNOTATION])
+
+
+def request_job(
+    rendered: dict[str, Any], owner_uid: str, request: str, *, last: str = ""
+) -> dict[str, Any]:
+    """Return the Job that a syncRequest makes of a rendered CronJob whose uid is known.
+
+    `last` is the request that was honoured before it.
+    """
     name = rendered["metadata"]["name"]
     template = json.loads(json.dumps(rendered["spec"]["jobTemplate"]))
     container = template["spec"]["template"]["spec"]["containers"][0]
@@ -73,7 +83,7 @@ def request_job(rendered: dict[str, Any], owner_uid: str, request: str) -> dict[
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": request_job_name(name, request),
+            "name": request_job_name(name, request, last),
             "namespace": rendered["metadata"]["namespace"],
             "labels": template["metadata"]["labels"],
             "annotations": {REQUEST_ANNOTATION: request},

@@ -134,6 +134,7 @@ def _advance_beside(entry: VendorStatus, ended: Outcome) -> VendorStatus:
         update={
             "last_successful_time": ended.job.finished,
             "consecutive_failures": entry.consecutive_failures and 1,
+            "hard_failures": None if hard_failures(entry) else entry.hard_failures,
         }
     )
 
@@ -153,7 +154,9 @@ def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
     if result is Result.SKIPPED:
         # Nothing was listed: the last real run keeps its counts, its standing and, if it failed,
         # its message, which the conditions repeat.
-        kept = {"message": entry.message} if failing(entry) else {}
+        kept: dict[str, Any] = {"message": entry.message} if failing(entry) else {}
+        every, hard = entry.consecutive_failures or 0, hard_failures(entry)
+        kept["hard_failures"] = None if hard == every else hard
         return entry.model_copy(update=happened | kept | {"standing": standing(entry)})
     return entry.model_copy(
         update=happened | {"standing": None} | _tallies(entry, ended, result) | _counts(ended)
@@ -200,13 +203,33 @@ def clean(text: str) -> str:
 
 def _tallies(entry: VendorStatus, ended: Outcome, result: Result) -> dict[str, Any]:
     if result is Result.SUCCEEDED:
-        return {"last_successful_time": ended.job.finished, "consecutive_failures": None}
+        return {
+            "last_successful_time": ended.job.finished,
+            "consecutive_failures": None,
+            "hard_failures": None,
+        }
     # Failures of one second count once: nobody could tell which of them were counted already.
-    failures = (entry.consecutive_failures or 0) + (entry.last_failure_time != ended.job.finished)
+    one = entry.last_failure_time != ended.job.finished
+    failures = max((entry.consecutive_failures or 0) + one, 1)
+    hard = hard_failures(entry)
+    if result is Result.FAILED:
+        hard = max(hard + one, 1)
     return {
         "last_failure_time": ended.job.finished,
-        "consecutive_failures": max(failures, 1),
+        "consecutive_failures": failures,
+        "hard_failures": None if result is Result.PARTIAL or hard == failures else hard,
     }
+
+
+def hard_failures(entry: VendorStatus) -> int:
+    """Return how many runs in a row failed outright, which is what slows them.
+
+    What was partial did reach the vendor; what was interrupted says nothing about it.
+    """
+    if entry.result == Result.PARTIAL:
+        return 0
+    every = entry.consecutive_failures or 0
+    return every if entry.hard_failures is None else min(entry.hard_failures, every)
 
 
 def _counts(ended: Outcome) -> dict[str, Any]:

@@ -58,6 +58,12 @@ class Settings:
     status_interval: float = 2.0
     """The least time between two writes of one resource's status."""
     workers: int = 8
+    lease_name: str = "vendorsync-operator"
+    """Operators with the same Lease take turns; those that share a resource must share it."""
+    lease_namespace: str | None = None
+    """POD_NAMESPACE; the namespace of the pod's service account if it is not given."""
+    pod: str | None = None
+    """POD_ID: what this operator is called in the Lease, in Events and to the API server."""
     health_port: int = 8080
     log_level: str = "INFO"
 
@@ -85,6 +91,9 @@ class Settings:
             ),
             status_interval=_number(env, "VENDORSYNC_STATUS_INTERVAL_SECONDS", 2, 0, 300),
             workers=int(_number(env, "VENDORSYNC_WORKERS", 8, 1, 100)),
+            lease_name=env.get("VENDORSYNC_LEASE_NAME") or cls.lease_name,
+            lease_namespace=env.get("POD_NAMESPACE") or None,
+            pod=env.get("POD_ID") or None,
             health_port=int(_number(env, "VENDORSYNC_HEALTH_PORT", 8080, 0, 65_535)),
             log_level=_choice(
                 env, "VENDORSYNC_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")

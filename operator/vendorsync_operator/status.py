@@ -10,31 +10,33 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from vendorsync_api.reasons import ConditionReason, Result, RunReason
+from vendorsync_api.reasons import ConditionReason, DelayReason, Result, RunReason
 from vendorsync_api.v1alpha1 import (
     Condition,
+    Delay,
     Display,
     Summary,
     VendorStatus,
     VendorSyncStatus,
 )
-from vendorsync_operator import runs
+from vendorsync_operator import backoff, brevity, delays, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vendorsync_api.schedule import Timetable
     from vendorsync_operator.accept import Share
+    from vendorsync_operator.cache import LiveCronJob
     from vendorsync_operator.resolve import Assignment
 
-GRACE = timedelta(minutes=1)
-"""How long a next time may lie in the past: the run that it announced is under way."""
 _MESSAGE_LIMIT = 4096
 """What the CRD allows."""
 _PART_LIMIT = 300
 """Most characters that a condition says of one vendor and stream, without the advice."""
-_PARTS_LIMIT = 900
+_PARTS_LIMIT = 600
 """Most characters of all these parts, so that the status stays small: many of them are shorter."""
+_SLOWED_LIMIT = 160
+"""Most characters about runs that are slowed; each entry says it too."""
 _SHORTEST_PART = 60
 """With less than that for each part, names are told by reason."""
 _ACTIONABLE = frozenset(
@@ -49,11 +51,6 @@ _ACTIONABLE = frozenset(
     }
 )
 """Their sentences name what is possible or what to do; the advice would say it again."""
-
-_MESSAGES_LIMIT = 2_000
-"""Most characters of all entries' messages, by the same reason; the run's log has the whole."""
-_SHORTEST_MESSAGE = 60
-"""What each of them has at the least."""
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 _Reason = TypeVar("_Reason", bound=str)
@@ -87,6 +84,8 @@ class Sight:
     outcomes: tuple[runs.Outcome, ...] = ()
     request_done: str | None = None
     """The syncRequest whose Jobs exist now."""
+    delays: dict[tuple[str, str], Delay] = field(default_factory=dict)
+    """Of the vendors and streams whose run is overdue."""
     namespace: str = "default"
 
 
@@ -95,14 +94,15 @@ def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncSta
     entries = _entries(old, sight, now)
     wanted = {a.key for a in sight.assignments if a.wanted}
     active = [entry for entry in entries if (entry.name, entry.stream) in wanted]
+    summary = _summary(active)
     return VendorSyncStatus(
         observed_generation=sight.generation,
         conditions=_conditions(old, sight, active, now),
         display=_display(sight, entries, active),
         next_schedule_time=_soonest(entry for entry in entries if entry.stream == "plants"),
         last_sync_request=sight.request_done or old.last_sync_request,
-        summary=_summary(active),
-        vendors=tuple(entries),
+        summary=summary,
+        vendors=tuple(brevity.brief(entries, summary.duration_seconds)),
     )
 
 
@@ -111,7 +111,8 @@ def refused(
 ) -> VendorSyncStatus:
     """Return the status of a resource that cannot be read: its last runs, and not ready."""
     sight = Sight(generation, suspended=False, problems=(problem,))
-    entries = [entry.model_copy(update={"next_schedule_time": None}) for entry in old.vendors]
+    blank = {"next_schedule_time": None, "slowed_to": None, "delay": None}
+    entries = [entry.model_copy(update=blank) for entry in old.vendors]
     return old.model_copy(
         update={
             "observed_generation": generation,
@@ -128,34 +129,35 @@ def timestamp(moment: datetime) -> str:
 
 
 def _entries(old: VendorSyncStatus, sight: Sight, now: datetime) -> list[VendorStatus]:
-    known = {(entry.name, entry.stream): entry for entry in old.vendors}
+    known = {(entry.name, entry.stream): brevity.restored(entry) for entry in old.vendors}
     found = []
     for assignment in sight.assignments:
         name, stream = assignment.key
         entry = known.get(assignment.key) or VendorStatus(name=name, stream=stream)
         ended = [o for o in sight.outcomes if (o.job.vendor, o.job.stream) == assignment.key]
         entry = runs.advance(entry, ended)
-        timetable = None if assignment.suspend else sight.timetables.get(assignment.key)
-        next_time = _next_time(entry, timetable, now)
-        found.append(entry.model_copy(update={"next_schedule_time": next_time}))
-    return _bounded(found)
+        found.append(entry.model_copy(update=_prospects(entry, assignment, sight, now)))
+    return brevity.bounded(found)
 
 
-def _bounded(entries: list[VendorStatus]) -> list[VendorStatus]:
-    """Return the entries with messages that fit into the status together."""
-    speaking = sum(entry.message is not None for entry in entries)
-    room = max(_MESSAGES_LIMIT // max(speaking, 1), _SHORTEST_MESSAGE)
-    return [
-        entry.model_copy(update={"message": _cut(entry.message, room)}) if entry.message else entry
-        for entry in entries
-    ]
+def _prospects(
+    entry: VendorStatus, assignment: Assignment, sight: Sight, now: datetime
+) -> dict[str, object]:
+    """Return what the entry says of runs to come."""
+    timetable = None if assignment.suspend else sight.timetables.get(assignment.key)
+    clock = timetable and backoff.clock(entry, timetable)
+    return {
+        "next_schedule_time": _next_time(entry, clock, now),
+        "slowed_to": backoff.slowed_to(entry, timetable) if timetable else None,
+        "delay": sight.delays.get(assignment.key),
+    }
 
 
 def _next_time(entry: VendorStatus, timetable: Timetable | None, now: datetime) -> str | None:
     """Return when the next run is due.
 
-    A time that has just passed stays until its run ended or a minute went by: one write then tells
-    both the result and the next time.
+    A time that has just passed stays until its run ended or was due to be under way: one write then
+    tells both the result, or what keeps it, and the next time.
     """
     if timetable is None:
         return None
@@ -163,7 +165,7 @@ def _next_time(entry: VendorStatus, timetable: Timetable | None, now: datetime) 
     if old is not None and (entry.completion_time or "") < old:
         moment = datetime.fromisoformat(old)
         is_tick = timetable.next_run(moment - timedelta(minutes=1)) == moment
-        if is_tick and moment <= now < moment + GRACE:
+        if is_tick and moment <= now < moment + delays.LATE:
             return old
     upcoming = timetable.next_run(now)
     return timestamp(upcoming) if upcoming else None
@@ -172,7 +174,22 @@ def _next_time(entry: VendorStatus, timetable: Timetable | None, now: datetime) 
 def overdue_at(status: VendorSyncStatus) -> datetime | None:
     """Return when the next times must be looked at again although nothing happened."""
     soonest = _soonest(status.vendors)
-    return None if soonest is None else datetime.fromisoformat(soonest) + GRACE
+    return None if soonest is None else datetime.fromisoformat(soonest) + delays.LATE
+
+
+def missed(entry: VendorStatus, timetable: Timetable, live: LiveCronJob, now: datetime) -> bool:
+    """Tell whether the next time of an entry passed and its CronJob made no Job for it.
+
+    The CronJob says for which tick it made the last one. A Job that is not needed any more is gone
+    before the operator looks, so Jobs that are not there prove nothing.
+    """
+    due = entry.next_schedule_time
+    if due is None or live.ticked >= due or (entry.completion_time or "") >= due:
+        return False
+    moment = datetime.fromisoformat(due)
+    if now < moment + delays.LATE or not delays.covers(live, moment):
+        return False
+    return backoff.clock(entry, timetable).next_run(moment - timedelta(minutes=1)) == moment
 
 
 def _soonest(entries: Iterable[VendorStatus]) -> str | None:
@@ -255,10 +272,13 @@ def _synced(
         return "Unknown", ConditionReason.SUSPENDED, "scheduled runs are suspended"
     if not active:
         return "Unknown", ConditionReason.NO_STREAMS, "every vendor or stream is suspended"
+    late = [entry for entry in active if entry.delay]
     under_way = [entry for entry in active if _goes_on(sight, entry)]
-    failed = _failures(entry for entry in active if runs.failing(entry) and entry not in under_way)
-    if failed:
-        return "False", ConditionReason.RUNS_FAILED, "; ".join(told for _, told in failed)
+    failed = [e for e in active if runs.failing(e) and e not in under_way and e not in late]
+    if late or failed:
+        reason = ConditionReason.RUNS_OVERDUE if late else ConditionReason.RUNS_FAILED
+        parts = [_overdue(late), _failed(failed), _slowed(active)]
+        return "False", reason, " ".join(filter(None, parts))
     waiting = [entry for entry in active if runs.standing(entry) is None]
     if waiting:
         return "Unknown", ConditionReason.AWAITING_FIRST_RUN, _awaited(sight, waiting)
@@ -267,6 +287,35 @@ def _synced(
         names = _cut(", ".join(map(_title, under_way)), _PARTS_LIMIT)
         told += f", but for {names}: a round over all plants takes several runs there and goes on"
     return "True", ConditionReason.ALL_SYNCED, told
+
+
+def _overdue(late: list[VendorStatus]) -> str:
+    """Return what keeps each run that is overdue, and what to do about it."""
+    groups = _by_reason(_told_of((e.delay.reason, e, e.delay.message) for e in late if e.delay))
+    return " ".join(_advised(found, _delay_advice(reason)) for reason, found in groups)
+
+
+def _failed(failed: list[VendorStatus]) -> str:
+    return "; ".join(told for _, told in _failures(failed))
+
+
+def _slowed(active: list[VendorStatus]) -> str:
+    """Return whose scheduled runs are slowed, and until when."""
+    groups = _by_reason((e.slowed_to, _title(e)) for e in active if e.slowed_to)
+    told = [f"{', '.join(names)} to {minutes}" for minutes, names in groups]
+    if not told:
+        return ""
+    return _cut(f"(scheduled runs are slowed until one succeeds: {'; '.join(told)})", _SLOWED_LIMIT)
+
+
+def _delay_advice(reason: str) -> str:
+    return DelayReason(reason).advice if reason in set(DelayReason) else ""
+
+
+def _is_stuck(entry: VendorStatus) -> bool:
+    """Tell whether a run is overdue by something that does not pass by itself."""
+    reason = entry.delay and entry.delay.reason
+    return reason in set(DelayReason) and DelayReason(reason).needs_action
 
 
 def _goes_on(sight: Sight, entry: VendorStatus) -> bool:
@@ -303,6 +352,8 @@ def _degraded(
         entry for entry in active if (reason := runs.failing(entry)) and runs.needs_action(reason)
     )
     told = [_advised(found, RunReason(reason).advice) for reason, found in _by_reason(failures)]
+    if stuck := _overdue([entry for entry in active if _is_stuck(entry)]):
+        told.append(stuck)
     if sight.problems:
         told.append(_told(sight.problems))
     if not told:
@@ -315,14 +366,19 @@ def _failures(entries: Iterable[VendorStatus]) -> list[tuple[str, str]]:
 
     Where they are too many for that, return each reason once with the names of its entries.
     """
-    found = [(runs.failing(entry) or "", entry) for entry in entries]
-    room = min(_PART_LIMIT, _PARTS_LIMIT // max(len(found), 1))
+    return _told_of((runs.failing(entry) or "", entry, entry.message or "") for entry in entries)
+
+
+def _told_of(found: Iterable[tuple[str, VendorStatus, str]]) -> list[tuple[str, str]]:
+    """Return the same of any reasons and messages of entries."""
+    parts = list(found)
+    room = min(_PART_LIMIT, _PARTS_LIMIT // max(len(parts), 1))
     if room >= _SHORTEST_PART:
         return [
-            (reason, _cut(": ".join(filter(None, (_title(e), reason, e.message))), room))
-            for reason, e in found
+            (reason, _cut(": ".join(filter(None, (_title(entry), reason, message))), room))
+            for reason, entry, message in parts
         ]
-    groups = _by_reason((reason, _title(entry)) for reason, entry in found)
+    groups = _by_reason((reason, _title(entry)) for reason, entry, _ in parts)
     return [(reason, f"{reason}: {', '.join(names)}") for reason, names in groups]
 
 

@@ -3,9 +3,6 @@
 A complete list is the truth, so what it does not contain is swept from the store; a watch goes on
 from the list's version, its bookmarks move that version, and a version that the server has
 forgotten leads to a new list.
-
-A store that is fed by somebody else's watch is swept now and then: after a gap, a watch that cannot
-go on tells what exists, and never what was deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -22,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
-SWEEP_SECONDS = 3600.0
-"""Between two sweeps, give or take a quarter."""
+DENIALS = frozenset({401, 403, 404, 405})
+"""Answers of a server that does not know us, our rights or the kind, or not yet."""
 
 
 class GoneError(Exception):
@@ -31,7 +28,28 @@ class GoneError(Exception):
 
 
 class StreamError(Exception):
-    """A list or watch broke off; trying again may help."""
+    """A list or watch broke off; trying again may help, after `retry_after` seconds at least."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class DeniedError(StreamError):
+    """The server denies a list or watch; a server that starts does so, too, for a moment."""
+
+
+class Pulse(Protocol):
+    """Where word of a stream goes."""
+
+    def heard(self) -> None:
+        """Take note of a page or an event, a bookmark included."""
+
+    def failed(self, why: str) -> None:
+        """Take note of an attempt that failed."""
+
+    def denied(self, why: str) -> None:
+        """Take note of an attempt that the server refused to us."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +90,6 @@ class Sink(Protocol):
         """Drop every object of the namespace that is not listed."""
 
 
-class Holder(Protocol):
-    """A store that a sweep may drop from; a key is a namespace and a name."""
-
-    def held(self, namespace: str | None) -> set[tuple[tuple[str, str], str]]:
-        """Return key and uid of each object of the namespace, or of all."""
-
-    def drop(self, key: tuple[str, str], uid: str) -> None:
-        """Drop an object that is known to be gone."""
-
-
 class Follower:
     """Keeps a sink in step with a source."""
 
@@ -90,7 +98,7 @@ class Follower:
         source: Source,
         sink: Sink,
         *,
-        heard: Callable[[], None],
+        pulse: Pulse,
         sleep: Callable[[float], Awaitable[None]],
         random: Callable[[], float],
     ) -> None:
@@ -98,7 +106,7 @@ class Follower:
         """Set after the first complete list."""
         self._source = source
         self._sink = sink
-        self._heard = heard
+        self._pulse = pulse
         self._sleep = sleep
         self._random = random
         self._version = ""
@@ -115,14 +123,15 @@ class Follower:
                 self._version = ""
                 await self._rest("version is gone, listing again")
             except StreamError as error:
-                await self._rest(str(error))
+                is_denied = isinstance(error, DeniedError)
+                await self._rest(str(error), error.retry_after, is_denied=is_denied)
 
     async def _list(self) -> None:
         listed: list[tuple[str, str]] = []
         next_page = ""
         while True:
             page = await self._source.page(next_page)
-            self._heard()
+            self._pulse.heard()
             for document in page.items:
                 self._sink.found(document)
                 listed.append((document["metadata"]["namespace"], document["metadata"]["name"]))
@@ -137,7 +146,7 @@ class Follower:
         silent = True
         async for event in self._source.events(self._version):
             silent = False
-            self._heard()
+            self._pulse.heard()
             self._take(event["type"], event["object"])
             self._failures = 0
         if silent:
@@ -148,61 +157,21 @@ class Follower:
         if kind == "ERROR":
             if document.get("code") == 410:
                 raise GoneError
-            raise StreamError(f"the watch failed: {document.get('message')}")
+            seconds = (document.get("details") or {}).get("retryAfterSeconds") or 0
+            raise StreamError(f"the watch failed: {document.get('message')}", float(seconds))
         if kind in ("ADDED", "MODIFIED"):
             self._sink.found(document)
         elif kind == "DELETED":
             self._sink.gone(document)
         self._version = document["metadata"]["resourceVersion"]
 
-    async def _rest(self, why: str) -> None:
+    async def _rest(self, why: str, least: float = 0.0, *, is_denied: bool = False) -> None:
+        (self._pulse.denied if is_denied else self._pulse.failed)(why)
         longest = min(FIRST_BACKOFF * 2.0 ** min(self._failures, 16), LONGEST_BACKOFF)
         self._failures += 1
-        delay = longest * (0.5 + self._random() / 2)
+        delay = max(longest * (0.5 + self._random() / 2), least)
         logger.warning(
             "stream interrupted",
             extra={"stream": self._source.name, "why": why, "retry_seconds": round(delay, 1)},
         )
         await self._sleep(delay)
-
-
-async def sweep(source: Source, holder: Holder) -> None:
-    """Drop what is held and does not exist any more, by one list; raise as the source does.
-
-    Only what was held before the list began can be dropped: the list is newer than all of it, and
-    what comes while it is read may be missing from it.
-    """
-    gone = holder.held(source.namespace)
-    next_page = ""
-    while True:
-        page = await source.page(next_page)
-        for document in page.items:
-            metadata = document["metadata"]
-            gone.discard(((metadata["namespace"], metadata["name"]), metadata["uid"]))
-        if not page.next_page:
-            break
-        next_page = page.next_page
-    for key, uid in sorted(gone):
-        logger.info("swept what no longer exists", extra={"stream": source.name, "key": key})
-        holder.drop(key, uid)
-
-
-async def sweep_hourly(
-    sources: Iterable[Source],
-    holder: Holder,
-    *,
-    sleep: Callable[[float], Awaitable[None]],
-    random: Callable[[], float],
-) -> None:
-    """Sweep until cancelled; a list that fails is left to the next time.
-
-    An hour costs one request for each source and page: for 2,000 objects of all namespaces, four.
-    """
-    every = tuple(sources)
-    while True:
-        await sleep(SWEEP_SECONDS * (0.75 + random() / 2))
-        for source in every:
-            try:
-                await sweep(source, holder)
-            except (GoneError, StreamError) as error:
-                logger.warning("not swept", extra={"stream": source.name, "why": str(error)})

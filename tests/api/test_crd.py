@@ -6,7 +6,7 @@ import pytest
 
 from vendorsync_api import v1alpha1
 from vendorsync_api.crd import custom_resource_definition
-from vendorsync_api.reasons import ConditionReason, RunReason
+from vendorsync_api.reasons import ConditionReason, DelayReason, RunReason
 from vendorsync_api.reference import field_reference, rules, troubleshooting
 
 CRD = custom_resource_definition()
@@ -81,7 +81,9 @@ def test_the_reference_names_every_field_and_the_page_every_reason():
     reference, page = field_reference(), troubleshooting()
 
     assert [path for path in FIELDS if f"`{path}`" not in reference] == []
-    assert [r for r in (*RunReason, *ConditionReason) if f"`{r.value}`" not in page] == []
+    assert [
+        r for r in (*RunReason, *DelayReason, *ConditionReason) if f"`{r.value}`" not in page
+    ] == []
 
 
 def test_the_wire_keeps_kubernetes_spelling():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,8 @@ from vendorsync_operator.settings import Settings
 
 NOW = datetime(2026, 11, 23, 6, 0, 10, tzinfo=UTC)
 """A Monday, 11:30:10 in Asia/Kolkata."""
+VERSIONS = itertools.count(7)
+"""Of Jobs: the API server gives each change of an object a version of its own."""
 SETTINGS = Settings(job_image="vendorsync-syncjob:test")
 
 
@@ -114,7 +117,7 @@ def job_document(
             "name": name,
             "namespace": "solar",
             "uid": f"uid-{name}",
-            "resourceVersion": "7",
+            "resourceVersion": str(next(VERSIONS)),
             "labels": {
                 run.MANAGED_BY_LABEL: run.MANAGED_BY,
                 run.RESOURCE_LABEL: "acme",

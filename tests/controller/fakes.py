@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vendorsync_operator.reconcile import RefusedError
+from vendorsync_operator.reconcile import ConflictError, RefusedError
 
 
 class FakeCluster:
@@ -17,6 +17,7 @@ class FakeCluster:
         self.jobs: dict = {}
         self.events: list[dict] = []
         self.pods_of: dict[str, list[dict]] = {}
+        self.refusals_of: dict[str, list[dict]] = {}
         self.writes: list[str] = []
         self.reads: list[str] = []
         self.refuse: set[str] = set()
@@ -31,7 +32,8 @@ class FakeCluster:
     def _write(self, what: str, name: str) -> None:
         self.writes.append(f"{what} {name}")
         if name in self.refuse:
-            raise RefusedError(f"exceeded quota: {name}")
+            counters = f"requested: jobs=1, used: jobs={len(self.writes)}, limited: jobs=9"
+            raise RefusedError(f'"{name}" is forbidden: exceeded quota: small, {counters}')
 
     async def read_resource(self, key):
         self.reads.append(f"resource {key[1]}")
@@ -43,6 +45,9 @@ class FakeCluster:
 
     async def apply_cron_job(self, rendered, uid):
         key = rendered["metadata"]["namespace"], rendered["metadata"]["name"]
+        if uid is None and key in self.cron_jobs:
+            self.reads.append(f"conflict {key[1]}")
+            raise ConflictError(key[1])
         self._write("apply", key[1])
         self.cron_jobs[key] = self.stamp(rendered, uid or f"cron-{self._version}")
         return self.cron_jobs[key]
@@ -59,8 +64,15 @@ class FakeCluster:
         self.cron_jobs.pop(key, None)
 
     async def create_job(self, job):
-        self._write("create", job["metadata"]["name"])
-        self.jobs[job["metadata"]["name"]] = job
+        name = job["metadata"]["name"]
+        self._write("create", name)
+        return self.jobs.setdefault(name, job) is job
+
+    async def refusals(self, namespace, uid):
+        self.reads.append(f"events {uid}")
+        if "events" in self.refuse:
+            raise RefusedError("events is forbidden")
+        return self.refusals_of.get(uid, [])
 
     async def pods(self, job):
         self.reads.append(f"pods {job[1]}")

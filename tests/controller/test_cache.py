@@ -1,3 +1,5 @@
+import pytest
+
 from tests.controller.build import document, job_document
 from vendorsync_operator.cache import Cache, LiveCronJob
 
@@ -29,13 +31,14 @@ def cache():
 
 
 ACME = ("solar", "acme")
+CRON_JOB = ("solar", "acme-alpha-plants")
 
 
 def test_an_object_is_stripped_to_what_is_used():
     live = LiveCronJob.of(cron_job())
 
-    assert b"managedFields" not in live.text
-    assert b"lastScheduleTime" not in live.text
+    assert live.document.keys() == {"apiVersion", "kind", "metadata", "spec"}
+    assert "managedFields" not in live.document["metadata"]
     assert live.document["spec"] == {"schedule": "* * * * *"}
 
 
@@ -101,15 +104,91 @@ def test_a_sweep_drops_what_a_list_did_not_contain_in_its_namespace_only():
     assert changed == [ACME]
 
 
-def test_a_job_is_news_once_it_is_finished():
-    known, changed = cache()
+TICK = 29_695_680
+"""Minutes since the epoch of 2026-06-18T00:00:00Z."""
 
-    known.jobs.found(job_document(finished=""))
+
+def going(name, created, *, ready=0, **fields):
+    document = job_document(name, finished="", **fields)
+    document["metadata"]["creationTimestamp"] = created
+    document["status"]["ready"] = ready
+    return document
+
+
+def test_a_job_that_its_cron_job_made_in_time_is_news_once_it_is_finished():
+    known, changed = cache()
+    name = f"acme-alpha-plants-{TICK}"
+
+    known.jobs.found(going(name, "2026-06-18T00:00:02Z"))
+    known.jobs.found(going(name, "2026-06-18T00:00:02Z", ready=1))
     assert changed == []
-    known.jobs.found(job_document())
+    known.jobs.found(job_document(name))
 
     assert changed == [ACME]
-    assert [live.key[1] for live in known.jobs.of(ACME)] == ["acme-alpha-plants-1"]
+    assert [live.key[1] for live in known.jobs.of(ACME)] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "created", "fields"),
+    [
+        pytest.param("by-hand", "2026-06-18T00:00:02Z", {}, id="another name"),
+        pytest.param(f"x-{TICK}", "2026-06-18T00:03:00Z", {}, id="a catch-up"),
+        pytest.param(
+            f"x-{TICK}",
+            "2026-06-18T00:00:02Z",
+            {"annotations": {"cronjob.kubernetes.io/instantiate": "manual"}},
+            id="by hand under such a name",
+        ),
+    ],
+)
+def test_a_job_that_no_clock_expects_is_news_when_it_waits_and_when_it_runs(name, created, fields):
+    known, changed = cache()
+
+    known.jobs.found(going(name, created, **fields))
+    assert changed == [ACME]
+    known.jobs.found(going(name, created, ready=1, **fields))
+    assert changed == [ACME, ACME]
+
+
+def test_a_cron_job_that_was_found_to_be_right_keeps_no_text_until_it_changes():
+    known, changed = cache()
+    known.cron_jobs.found(cron_job())
+    known.cron_jobs.put(known.cron_jobs.get(CRON_JOB).settle("abc"))
+
+    known.cron_jobs.found(cron_job(version="2"))
+    same = known.cron_jobs.get(CRON_JOB)
+    known.cron_jobs.found(cron_job(version="3", schedule="0 0 * * *"))
+    edited = known.cron_jobs.get(CRON_JOB)
+
+    assert (same.settled, same.packed, same.version) == ("abc", b"", "2")
+    assert (edited.settled, edited.document["spec"]["schedule"]) == ("", "0 0 * * *")
+    assert changed == [ACME, ACME]
+
+
+def test_what_a_visit_wrote_is_no_news_and_an_older_answer_changes_nothing():
+    known, changed = cache()
+
+    known.cron_jobs.put(LiveCronJob.of(cron_job(version="5")))
+    known.cron_jobs.put(LiveCronJob.of(cron_job(version="4")))
+    assert known.cron_jobs.get(CRON_JOB).version == "5"
+    known.cron_jobs.found(cron_job(version="5"))
+
+    assert changed == []
+    assert known.cron_jobs.of(ACME)
+
+
+@pytest.mark.parametrize(("generation", "news"), [(1, []), (2, [ACME])])
+def test_the_answer_to_a_status_write_is_news_only_if_the_spec_changed_meanwhile(generation, news):
+    known, changed = cache()
+    known.resources.found(document())
+    changed.clear()
+    answer = document(status={"observedGeneration": 1})
+    answer["metadata"] |= {"generation": generation, "resourceVersion": "2"}
+
+    known.status_written(answer)
+
+    assert changed == news
+    assert known.resources.get(ACME).document["status"] == {"observedGeneration": 1}
 
 
 def test_the_removal_of_a_job_is_no_reason_to_forget_the_others():
@@ -160,3 +239,29 @@ def test_a_resource_that_is_being_deleted_is_nobodys_elder():
     known.resources.found(document("young", created="2026-11-02T00:00:00Z"))
 
     assert known.older_sibling(known.resources.get(("solar", "young"))) is None
+
+
+def test_an_answer_that_comes_after_the_deletion_brings_no_resource_back():
+    known, changed = cache()
+    known.resources.found(document())
+    known.resources.gone(document())
+    changed.clear()
+
+    known.status_written(document(status={"observedGeneration": 1}))
+
+    assert known.resources.get(ACME) is None
+    assert changed == []
+
+
+def test_the_echo_of_a_version_that_is_known_is_not_looked_at():
+    known, changed = cache()
+    known.cron_jobs.found(cron_job(version="10"))
+    changed.clear()
+    echo = cron_job(version="10")
+    del echo["spec"]
+
+    known.cron_jobs.found(echo)
+    known.cron_jobs.found(cron_job(version="10", uid="another"))
+
+    assert changed == [ACME]
+    assert known.cron_jobs.get(("solar", "acme-alpha-plants")).uid == "another"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from tests.controller.build import document
-from vendorsync_operator import handlers, main
+from vendorsync_operator import handlers, health, main
 
 
 class Names(set):
@@ -20,6 +20,10 @@ class Names(set):
         raise AssertionError("kopf never sweeps")
 
 
+def _no_session():
+    raise AssertionError("no request is made here")
+
+
 def test_events_go_into_the_store():
     names = Names()
 
@@ -31,7 +35,7 @@ def test_events_go_into_the_store():
 
 
 def test_kopf_has_no_handler_that_would_write_to_a_resource():
-    registry = handlers.registry(Names())
+    registry = handlers.registry(Names(), server="https://a.test", session=_no_session)
 
     assert list(registry._changing.get_all_handlers()) == []
     assert list(registry._spawning.get_all_handlers()) == []
@@ -56,6 +60,10 @@ def test_kopf_lists_in_chunks_before_it_watches():
     assert server is not None
     assert client is not None
     assert client > server
+
+
+def test_kopf_ends_a_watch_that_is_silent_before_health_calls_it_dead():
+    assert main.kopf_settings().watching.inactivity_timeout < health.SILENCE_LIMIT
 
 
 def test_kopf_tries_for_ever_with_bounded_waits():

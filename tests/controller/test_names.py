@@ -44,3 +44,9 @@ def test_one_request_gives_one_job_name_and_another_request_another():
 
     assert name == request_job_name("acme-solarman-plants", "now")
     assert name != request_job_name("acme-solarman-plants", "then")
+
+
+def test_a_request_that_comes_back_after_another_one_is_a_new_one():
+    first = request_job_name("acme-solarman-plants", "a")
+
+    assert request_job_name("acme-solarman-plants", "a", last="b") != first

@@ -104,13 +104,47 @@ def test_of_two_times_the_earlier_counts():
     assert waiting.take(100) is None
 
 
-def test_the_age_of_the_oldest_key_counts_those_that_run():
+def test_a_key_that_runs_for_long_stands_still_whatever_else_is_done():
+    waiting = schedule()
+    waiting.add("slow", 5)
+    waiting.add("b", 5)
+    waiting.take(6)
+    waiting.take(7)
+    waiting.done("b", 90)
+
+    assert waiting.stalled(100) == 94
+
+
+def test_a_long_queue_that_moves_does_not_stand_still():
+    waiting = schedule()
+    for key in "abc":
+        waiting.add(key, 0)
+    waiting.take(500)
+    waiting.failed("a", 990)
+
+    assert waiting.stalled(1000) == 10
+
+
+def test_keys_that_wait_while_none_is_finished_stand_still():
     waiting = schedule()
     waiting.add("a", 5)
-    waiting.take(6)
-    waiting.add("b", 7)
 
-    assert waiting.oldest() == 5
+    assert waiting.stalled(100) == 95
+
+
+def test_what_waits_for_its_time_does_not_stand_still():
+    waiting = schedule()
+    waiting.add_later("a", 500)
+
+    assert waiting.stalled(400) == 0
+
+
+def test_a_server_that_asks_for_a_pause_gets_it():
+    waiting = schedule()
+    waiting.add("a", 0)
+    waiting.take(0)
+
+    assert waiting.failed("a", 0, least=30) == 30
 
 
 class Handled:
@@ -163,3 +197,24 @@ def test_one_failing_key_keeps_no_other_from_being_handled(caplog):
 
     assert len(handled.keys) == 11
     assert "reconciliation failed" in caplog.text
+
+
+def test_the_pause_that_an_error_asks_for_reaches_the_schedule(caplog):
+    class BusyError(Exception):
+        retry_after = 30.0
+
+    async def busy(key):
+        raise BusyError
+
+    async def scenario():
+        queue = Queue(busy, clock=lambda: 0.0, random=lambda: 1.0)
+        queue.add("a")
+        task = asyncio.create_task(queue.work(1))
+        while not caplog.records:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(scenario())
+
+    assert vars(caplog.records[0])["retry_seconds"] == 30

@@ -250,7 +250,9 @@ def test_a_real_result_wins_over_a_skipped_one_of_its_second(names):
 def test_another_job_of_the_recorded_ones_second_is_looked_into():
     entry = runs.advance(EMPTY, [ended(report(), name="job-2")])
 
-    assert runs.unrecorded(entry, [job("job-1"), job("job-2")]) == [job("job-1")]
+    first = job("job-1")
+
+    assert runs.unrecorded(entry, [first, job("job-2")]) == [first]
 
 
 def test_the_report_of_the_run_counts_whatever_ends_beside_it_later():

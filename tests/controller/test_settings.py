@@ -49,6 +49,16 @@ def test_allowed_endpoints_are_a_json_list():
     assert (endpoint.allow_private, endpoint.ca_secret) == (True, "ca")
 
 
+def test_the_lease_stands_in_the_pods_namespace_unless_nothing_says_which_that_is():
+    given = Settings.from_env(
+        {"POD_NAMESPACE": "ops", "VENDORSYNC_LEASE_NAME": "mine", "POD_ID": "operator-1"}
+    )
+
+    assert (given.lease_namespace, given.lease_name, given.pod) == ("ops", "mine", "operator-1")
+    bare = Settings.from_env({})
+    assert (bare.lease_namespace, bare.lease_name) == (None, "vendorsync-operator")
+
+
 def test_namespaces_are_words_between_commas():
     settings = Settings.from_env({"VENDORSYNC_NAMESPACES": "wind, solar,,wind"})
 

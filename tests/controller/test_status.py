@@ -98,7 +98,10 @@ def test_a_failing_vendor_is_named_with_its_reason_and_the_other_keeps_its_succe
     found = status.compute(BLANK, sight(declared, outcome(), bad), NOW)
 
     assert conditions(found)["Synced"] == ("False", "RunsFailed")
-    assert message(found, "Synced") == "beta/plants: CredentialsRejected: it refused the login"
+    assert message(found, "Synced") == (
+        "beta/plants: CredentialsRejected: it refused the login (scheduled runs are slowed until"
+        " one succeeds: beta/plants to 60m)"
+    )
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert message(found, "Degraded").startswith(
         "beta/plants: CredentialsRejected: it refused the login. Correct the credentials in the"
@@ -354,13 +357,13 @@ def test_a_next_time_that_just_passed_stays_until_the_run_ended():
     assert done.next_schedule_time == "2026-11-23T06:30:00Z"
 
 
-def test_a_next_time_is_replaced_when_it_has_been_overdue_for_a_minute():
+def test_a_next_time_is_replaced_when_its_run_should_be_under_way():
     before = status.compute(BLANK, sight(), NOW)
 
-    after = status.compute(before, sight(), NOW.replace(minute=16, second=0))
+    after = status.compute(before, sight(), NOW.replace(minute=15, second=50))
 
     assert after.next_schedule_time == "2026-11-23T06:30:00Z"
-    assert status.overdue_at(before) == NOW.replace(minute=16, second=0)
+    assert status.overdue_at(before) == NOW.replace(minute=15, second=50)
 
 
 def test_a_next_time_follows_an_edit_of_the_schedule_at_once():
@@ -564,7 +567,7 @@ def test_the_next_sync_is_that_of_plants_and_agrees_with_the_window_beside_it():
 
 
 def test_the_times_of_alerts_are_looked_at_again_when_they_pass_though_no_column_shows_them():
-    assert status.overdue_at(with_hourly_alerts()) == LATE.replace(minute=31, second=0)
+    assert status.overdue_at(with_hourly_alerts()) == LATE.replace(minute=30, second=50)
 
 
 def test_a_resource_whose_plants_are_suspended_shows_no_next_sync():

@@ -2,16 +2,7 @@ import asyncio
 
 import pytest
 
-from tests.controller.build import document
-from vendorsync_operator.cache import Cache
-from vendorsync_operator.watch import (
-    Follower,
-    GoneError,
-    Page,
-    StreamError,
-    sweep,
-    sweep_hourly,
-)
+from vendorsync_operator.watch import DeniedError, Follower, GoneError, Page, StreamError
 
 
 def thing(name, version="1"):
@@ -60,8 +51,25 @@ class Names(set):
         self.intersection_update(name for _, name in listed)
 
 
-def follow(pages, streams, names=None):
-    names, script, rests, heard = names if names is not None else Names(), None, [], []
+class Pulse:
+    """Counts what is heard and keeps why attempts failed."""
+
+    def __init__(self, told):
+        self.count, self.told = 0, told
+
+    def heard(self):
+        self.count += 1
+
+    def failed(self, why):
+        self.told.append(why)
+
+    def denied(self, why):
+        self.told.append(f"denied {why}")
+
+
+def follow(pages, streams, names=None, told=None):
+    names, rests = names if names is not None else Names(), []
+    pulse = Pulse(told if told is not None else [])
 
     async def sleep(seconds):
         rests.append(seconds)
@@ -69,15 +77,13 @@ def follow(pages, streams, names=None):
     script = Script(pages, streams)
 
     async def scenario():
-        follower = Follower(
-            script, names, heard=lambda: heard.append(1), sleep=sleep, random=lambda: 1.0
-        )
+        follower = Follower(script, names, pulse=pulse, sleep=sleep, random=lambda: 1.0)
         with pytest.raises(ScriptEndedError):
             await follower.follow()
         return follower
 
     follower = asyncio.run(scenario())
-    return names, script, rests, follower, len(heard)
+    return names, script, rests, follower, pulse.count
 
 
 def test_a_list_is_read_page_by_page_and_then_watched_from_its_version():
@@ -179,94 +185,33 @@ def test_an_error_event_other_than_gone_keeps_the_version():
     assert rests == [0.5]
 
 
-def holding(*names):
-    """A cache of resources of one organization, and what it told of them."""
-    told: list[tuple[str, str]] = []
-    cache = Cache(told.append)
-    for name in names:
-        cache.resources.found(document(name))
-    told.clear()
-    return cache, told
+def test_a_server_that_asks_for_a_pause_gets_it():
+    error = {"code": 429, "message": "slow down", "details": {"retryAfterSeconds": 7}}
+    streams = [StreamError("busy", retry_after=12), [{"type": "ERROR", "object": error}]]
+
+    _, _, rests, _, _ = follow([Page([], "5")], streams)
+
+    assert rests == [12, 7]
 
 
-def held(cache):
-    return sorted(live.key[1] for live in cache.resources)
+def test_every_failed_attempt_is_told_with_its_reason():
+    told: list[str] = []
+
+    follow([StreamError("refused"), DeniedError("HTTP 403")], [], told=told)
+
+    assert told == ["refused", "denied HTTP 403"]
 
 
-def test_a_resource_whose_deletion_was_missed_is_swept_and_its_sibling_told():
-    cache, told = holding("a", "b", "c")
-    pages = [Page([document("b")], "9", "more"), Page([document("c")], "9")]
-    script = Script(pages, [])
+def test_a_page_that_fails_starts_the_list_again_and_sweeps_nothing():
+    pages = [
+        Page([thing("a")], "5", "more"),
+        StreamError("cut"),
+        Page([thing("a")], "6", "more"),
+        Page([thing("b")], "6"),
+    ]
 
-    asyncio.run(sweep(script, cache.resources))
+    names, script, _, follower, _ = follow(pages, [], Names({"b", "c"}))
 
-    assert held(cache) == ["b", "c"]
-    assert ("solar", "b") in told
-    assert script.asked == [("page", ""), ("page", "more")]
-
-
-def test_a_resource_that_was_made_again_under_its_name_is_no_longer_the_one_held():
-    cache, _ = holding("a")
-    newer = document("a")
-    newer["metadata"]["uid"] = "newer"
-
-    asyncio.run(sweep(Script([Page([newer], "9")], []), cache.resources))
-
-    assert held(cache) == []
-
-
-def test_a_resource_that_comes_while_the_list_is_read_is_not_swept():
-    cache, _ = holding("a")
-
-    class Busy(Script):
-        async def page(self, next_page):
-            cache.resources.found(document("new"))
-            return await super().page(next_page)
-
-    asyncio.run(sweep(Busy([Page([document("a")], "9")], []), cache.resources))
-
-    assert held(cache) == ["a", "new"]
-
-
-def test_other_namespaces_are_not_swept():
-    cache, _ = holding("a")
-    script = Script([Page([], "9")], [])
-    script.namespace = "wind"
-
-    asyncio.run(sweep(script, cache.resources))
-
-    assert held(cache) == ["a"]
-
-
-@pytest.mark.parametrize("end", [GoneError("expired"), StreamError("down")])
-def test_a_sweep_whose_list_breaks_off_drops_nothing_and_comes_again_in_an_hour(end):
-    cache, _ = holding("a", "b")
-    script = Script([Page([], "9", "more"), end, Page([document("b")], "12")], [])
-    rests, kept = [], []
-
-    async def sleep(seconds):
-        rests.append(seconds)
-        kept.append(held(cache))
-
-    with pytest.raises(ScriptEndedError):
-        asyncio.run(sweep_hourly([script], cache.resources, sleep=sleep, random=lambda: 0.5))
-
-    assert rests == [3600] * 3
-    assert kept == [["a", "b"], ["a", "b"], ["b"]]
-
-
-@pytest.mark.parametrize(("drawn", "seconds"), [(0.0, 2700), (1.0, 4500)])
-def test_sweeps_of_several_operators_drift_apart(drawn, seconds):
-    rests = []
-
-    async def sleep(seconds):
-        rests.append(seconds)
-
-    with pytest.raises(ScriptEndedError):
-        asyncio.run(
-            sweep_hourly(
-                [Script([], [])], holding()[0].resources, sleep=sleep, random=lambda: drawn
-            )
-        )
-
-    assert rests == [seconds]
+    assert script.asked[:4] == [("page", ""), ("page", "more"), ("page", ""), ("page", "more")]
+    assert names == {"a", "b"}
+    assert follower.listed.is_set()

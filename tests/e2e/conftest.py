@@ -10,6 +10,7 @@ import json
 import subprocess
 import time
 import uuid
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import psycopg
@@ -203,10 +204,9 @@ class Solar:
         return self.stack.items("pods", self.namespace, f"-l=batch.kubernetes.io/job-name={job}")
 
 
-@pytest.fixture
-def solar(stack):
-    """A namespace and an organization of its own; faults and accounts are reset before."""
-    stack.control("POST", "/reset")
+@contextmanager
+def founded(stack):
+    """A namespace and an organization of its own."""
     organization = next(ORGANIZATIONS)
     namespace = f"solar-{organization}"
     backing.apply(
@@ -225,3 +225,18 @@ def solar(stack):
         check=True,
         capture_output=True,
     )  # fmt: skip
+
+
+@pytest.fixture
+def solar(stack):
+    """A namespace and an organization of its own; faults and accounts are reset before."""
+    stack.control("POST", "/reset")
+    with founded(stack) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def found(stack):
+    """Makes further organizations, for those who need several or longer than a test."""
+    with ExitStack() as made:
+        yield lambda: made.enter_context(founded(stack))

@@ -60,7 +60,7 @@ def test_planted_secrets_are_in_no_log_status_event_spec_or_row(solar, stack):
             "get", "deployments,jobs,pods,events,configmaps", "-n", product.NAMESPACE, "-o", "json"
         ),
         "operator's log": stack.kubectl(
-            "logs", "-n", product.NAMESPACE, "deploy/vendorsync", "--tail=-1"
+            "logs", "-n", product.NAMESPACE, "-l=app.kubernetes.io/component=operator", "--tail=-1"
         ),
         "dump": dump(stack),
     }

@@ -71,7 +71,63 @@ def test_named_namespaces_give_roles_and_no_cluster_rights(render):
     assert of_kind(documents, "ClusterRole") == []
     assert of_kind(documents, "ClusterRoleBinding") == []
     roles = of_kind(documents, "Role")
-    assert [role["metadata"]["namespace"] for role in roles] == ["solar", "wind"]
+    assert [role["metadata"]["namespace"] for role in roles] == ["solar", "wind", "vendorsync"]
+
+
+def test_the_release_may_stand_in_a_namespace_that_it_watches(render):
+    documents = render(watch__namespaces=["vendorsync"])
+
+    for kind in ("Role", "RoleBinding"):
+        names = [each["metadata"]["name"] for each in of_kind(documents, kind)]
+        assert names == ["vendorsync", "vendorsync-lease"]
+
+
+def test_replicas_share_one_lease_that_they_may_renew_by_name_only(render):
+    documents = render()
+    (role,) = of_kind(documents, "Role")
+    (container,) = of_kind(documents, "Deployment")[0]["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each.get("value", each.get("valueFrom")) for each in container["env"]}
+
+    assert role["metadata"]["namespace"] == "vendorsync"
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in role["rules"]] == [
+        (["create"], None),
+        (["get", "update"], [env["VENDORSYNC_LEASE_NAME"]]),
+    ]
+    assert env["POD_NAMESPACE"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
+
+
+def test_two_replicas_stand_apart_and_one_may_be_evicted_at_a_time(render):
+    documents = render()
+    (deployment,) = of_kind(documents, "Deployment")
+    (budget,) = of_kind(documents, "PodDisruptionBudget")
+    spec = deployment["spec"]
+
+    assert spec["replicas"] == 2
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert "preferredDuringSchedulingIgnoredDuringExecution" in json.dumps(spec["template"])
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["selector"] == spec["selector"]
+
+
+def test_one_replica_has_no_budget_that_would_block_a_drain(render):
+    assert of_kind(render(operator__replicas=1), "PodDisruptionBudget") == []
+
+
+def test_an_affinity_of_ones_own_takes_the_place_of_the_charts(render):
+    own: dict = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}
+
+    (deployment,) = of_kind(render(operator__affinity=own), "Deployment")
+
+    assert deployment["spec"]["template"]["spec"]["affinity"] == own
+
+
+def test_the_probes_leave_time_for_a_busy_operator(render):
+    (deployment,) = of_kind(render(), "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    startup, liveness = container["startupProbe"], container["livenessProbe"]
+
+    assert startup["timeoutSeconds"] == liveness["timeoutSeconds"] == 10
+    assert startup["periodSeconds"] * startup["failureThreshold"] == 600
 
 
 @pytest.mark.fault("S2")
@@ -92,6 +148,7 @@ def test_the_rights_are_the_few_that_are_used(render):
         *(("cronjobs", v) for v in ("get", "list", "watch", "create", "patch", "delete")),
         *(("jobs", verb) for verb in ("list", "watch", "create")),
         ("pods", "list"),
+        ("events", "list"),
         ("events", "create"),
     }
 
@@ -129,6 +186,7 @@ def test_what_changes_the_migration_changes_its_name(render):
         ("images.pullPolicy", "sometimes"),
         ("defaults.windowStart", "7pm"),
         ("concurrencyLimit", 0),
+        ("operator.replicas", 0),
         ("batchSize", 1),
         ("allowedEndpoints", [{"adapter": "solarman", "origin": "http://a.test"}]),
         ("watch.namespace", ["solar"]),

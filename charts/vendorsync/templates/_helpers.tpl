@@ -41,6 +41,10 @@ runAsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
+{{- define "vendorsync.lease" -}}
+{{- include "vendorsync.name" . -}}-operator
+{{- end }}
+
 {{- define "vendorsync.rules" -}}
 - apiGroups: [vendorsync.dev]
   resources: [vendorsyncs]
@@ -55,7 +59,7 @@ seccompProfile: {type: RuntimeDefault}
   resources: [jobs]
   verbs: [list, watch, create]
 - apiGroups: [""]
-  resources: [pods]
+  resources: [pods, events]
   verbs: [list]
 - apiGroups: [events.k8s.io]
   resources: [events]

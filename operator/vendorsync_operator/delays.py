@@ -1,0 +1,221 @@
+"""Pure: why a run that should go on does not, from its Job, its pods, and Events where it has none.
+
+What the kubelet and the API server say holds names of pods, counters and times. So each cause is
+told in our own words, with those of theirs that stay the same while the state does.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from vendorsync_api.reasons import DelayReason
+from vendorsync_api.v1alpha1 import Delay
+from vendorsync_operator.render import CONTAINER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from vendorsync_operator.cache import LiveCronJob, LiveJob
+
+    Document = dict[str, Any]
+
+PROMPTNESS = timedelta(seconds=45)
+"""In which a Job has a container that runs, unless something is wrong."""
+LATE = timedelta(seconds=50)
+"""After a tick: by then its Job exists and was given its time. Less than a minute, which is what
+the promise is; more than PROMPTNESS, so that one look at the clock serves both."""
+NEWNESS = timedelta(seconds=5)
+"""After its creation, a CronJob's: a tick by then may have been before it."""
+SLOW_START = timedelta(minutes=2)
+"""Time for a node to pull an image and to mount volumes, of which nothing is heard meanwhile."""
+OVERTIME = timedelta(minutes=1)
+"""Past its deadline a Job has this long to end its pods; their own grace is half of it."""
+
+_IMAGE_TROUBLE = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
+_QUOTA = re.compile(r"exceeded quota: ([-a-z0-9.]{1,253})")
+_MISSING = re.compile(
+    r"(?i)(secret|configmap|serviceaccount|service account|priorityclass)s?"
+    r'(?:\.[a-z0-9.]+)? "?(?:[-a-z0-9.]{1,63}/)?([-a-z0-9.]{1,253})"?'
+    r"(?: was)? not found"
+)
+_NO_CLASS = re.compile(r"no PriorityClass with name ([-a-z0-9.]{1,253}) was found")
+_WEBHOOK = re.compile(r'admission webhook "([-a-z0-9.]{1,253})" denied')
+_POLICY = re.compile(r"ValidatingAdmissionPolicy '([-a-z0-9.]{1,253})'")
+_POD_SECURITY = re.compile(r'violates PodSecurity "([-a-z0-9.:]{1,80})"')
+_NODES = {
+    "node affinity/selector": "no node has the labels of spec.run.nodeSelector",
+    "untolerated taint": "nodes have taints that spec.run.tolerations does not bear",
+    "Insufficient cpu": "nodes lack cpu",
+    "Insufficient memory": "nodes lack memory",
+    "Insufficient ephemeral-storage": "nodes lack ephemeral storage",
+    "Too many pods": "nodes hold as many pods as they may",
+    "unschedulable": "nodes are cordoned",
+}
+
+
+def covers(live: LiveCronJob, tick: datetime) -> bool:
+    """Tell whether a tick lies so far after a CronJob's creation that its controller counts it."""
+    return not live.created or tick >= _moment(live.created) + NEWNESS
+
+
+def due(job: LiveJob) -> datetime:
+    """Return from when on a Job that has not ended is worth a look."""
+    if job.waiting:
+        return _moment(job.created) + PROMPTNESS
+    return _ending(job) or datetime.max.replace(tzinfo=UTC)
+
+
+def of_time(job: LiveJob, now: datetime) -> Delay | None:
+    """Return why a Job that has not ended should have, whatever its pods say."""
+    ending = _ending(job)
+    if ending is None or now < ending:
+        return None
+    return Delay(
+        reason=DelayReason.NOT_ENDING,
+        message="the run's Job is past its deadline and has not ended",
+    )
+
+
+def of_pods(job: LiveJob, pods: Iterable[Document], now: datetime) -> Delay | None:
+    """Return why no container of a Job runs, as its newest pod tells; None while all is well."""
+    newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
+    status = newest.get("status") or {}
+    if newest["metadata"].get("deletionTimestamp"):
+        return _leaving(newest, now)
+    if status.get("phase") not in (None, "Pending"):
+        return None
+    return (
+        _of_container(newest)
+        or _of_scheduling(newest)
+        or (_still_starting() if now >= _moment(job.created) + SLOW_START else None)
+    )
+
+
+def _leaving(pod: Document, now: datetime) -> Delay | None:
+    """A pod that outlives its own deletion keeps the next one from being made."""
+    if now < _moment(pod["metadata"]["deletionTimestamp"]) + OVERTIME:
+        return None
+    return Delay(
+        reason=DelayReason.NOT_ENDING,
+        message="a pod of the run was deleted and its node does not say that it is gone",
+    )
+
+
+def _of_container(pod: Document) -> Delay | None:
+    for status in (pod.get("status") or {}).get("containerStatuses") or ():
+        waiting = (status.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason")
+        if status.get("name") == CONTAINER and reason and reason not in _STARTING:
+            return _refused_container(reason, status, str(waiting.get("message") or ""))
+    return None
+
+
+def _refused_container(reason: str, status: Document, message: str) -> Delay:
+    if reason in _IMAGE_TROUBLE:
+        # The kubelet goes back and forth between trying and waiting: one word for both.
+        image = str(status.get("image") or "of the run")[:200]
+        return Delay(
+            reason=DelayReason.IMAGE_UNAVAILABLE,
+            message=f"the node cannot get the run's image {image}",
+        )
+    told = next(_named(message), f"the node reports {_word(reason)}")
+    return Delay(
+        reason=DelayReason.CONTAINER_REFUSED, message=f"the run's container is not made: {told}"
+    )
+
+
+def _of_scheduling(pod: Document) -> Delay | None:
+    if pod.get("spec", {}).get("nodeName"):
+        return None
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    found: Document = next((c for c in conditions if c.get("type") == "PodScheduled"), {})
+    text = str(found.get("message") or "")
+    causes = [told for words, told in _NODES.items() if words in text]
+    told = "; ".join(causes) or "the scheduler names no cause that we know"
+    if not found:
+        told = "no scheduler has looked at it"
+    return Delay(reason=DelayReason.UNSCHEDULABLE, message=f"no node takes the run's pod: {told}")
+
+
+def _still_starting() -> Delay:
+    return Delay(
+        reason=DelayReason.POD_PENDING,
+        message="the run's pod has a node, and its container has not started there",
+    )
+
+
+def without_pod(refusals: Iterable[Document]) -> Delay:
+    """Return why a Job has no pod, from its Events of creations that failed."""
+    told = _refusal(refusals)
+    if told is None:
+        return Delay(reason=DelayReason.POD_PENDING, message="the run's Job has no pod")
+    return Delay(reason=DelayReason.POD_REFUSED, message=f"the run's pod is refused: {told}")
+
+
+def without_job(refusals: Iterable[Document]) -> Delay:
+    """Return why a tick passed without a Job, from such Events of the CronJob."""
+    told = _refusal(refusals)
+    if told is None:
+        return Delay(
+            reason=DelayReason.NOT_STARTED, message="the time of a run passed and no Job was made"
+        )
+    return Delay(reason=DelayReason.JOB_REFUSED, message=f"the run's Job is refused: {told}")
+
+
+def _refusal(events: Iterable[Document]) -> str | None:
+    """Return what the newest Event says that stays the same, None if there is no Event."""
+    newest = max(events, key=_seen, default=None)
+    if newest is None:
+        return None
+    text = str(newest.get("message") or newest.get("note") or "")
+    return next(_named(text), "the API server's words are in its Events")
+
+
+def _seen(event: Document) -> str:
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return max((str(time)[:19] for time in times if time), default="")
+
+
+def _named(text: str) -> Iterator[str]:
+    """Yield what a refusal names: the quota, the policy, the object that is missing."""
+    for name in _QUOTA.findall(text):
+        yield f"ResourceQuota {name} leaves no room"
+    for kind, name in _MISSING.findall(text):
+        yield f"{kind.lower()} {name} does not exist"
+    for name in _NO_CLASS.findall(text):
+        yield f"priority class {name} does not exist"
+    for name in _WEBHOOK.findall(text):
+        yield f"admission webhook {name} denies it"
+    for name in _POLICY.findall(text):
+        yield f"ValidatingAdmissionPolicy {name} denies it"
+    for name in _POD_SECURITY.findall(text):
+        yield f"it violates the Pod Security level {name}"
+
+
+def _ending(job: LiveJob) -> datetime | None:
+    """Return when a Job must have ended by its own deadline, None if it has none."""
+    if not (job.started and job.deadline_seconds):
+        return None
+    return _moment(job.started) + timedelta(seconds=job.deadline_seconds) + OVERTIME
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _word(text: str) -> str:
+    return "".join(c for c in text if c.isalnum())[:60]

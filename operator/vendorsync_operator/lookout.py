@@ -1,0 +1,75 @@
+"""Who asks the API server about runs that are overdue, and how seldom.
+
+A run that starts and ends as it should is never asked about here. One that does not costs one list
+when it is found to be overdue, and then at most one a minute, less and less often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from vendorsync_api.v1alpha1 import Delay
+
+FIRST_WAIT = 60.0
+"""Seconds between the first two lists about one object; each further wait is twice as long."""
+LONGEST_WAIT = 300.0
+RATION = 240
+"""Lists a minute about all resources. When the whole cluster is late, so is the API server, and
+there is one cause for all; asking about each run would make it worse."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What was found about one object, and when to ask again, in seconds of the clock."""
+
+    found: Delay | None
+    due: float
+    wait: float
+
+
+class Ration:
+    """Gives out so many lists a minute."""
+
+    def __init__(self, clock: Callable[[], float], size: int = RATION) -> None:
+        self._clock = clock
+        self._size = size
+        self._minute = float("-inf")
+        self._left = 0
+
+    def take(self) -> bool:
+        """Take one, or return False if none is left."""
+        minute = self._clock() // 60
+        if minute != self._minute:
+            self._minute, self._left = minute, self._size
+        self._left -= 1
+        return self._left >= 0
+
+
+class Lookout:
+    """Remembers what was found of one resource's Jobs and CronJobs, by uid."""
+
+    def __init__(self, clock: Callable[[], float], ration: Ration) -> None:
+        self._clock = clock
+        self._ration = ration
+        self._looks: dict[str, _Look] = {}
+
+    async def look(self, uid: str, ask: Callable[[], Awaitable[Delay | None]]) -> Delay | None:
+        """Return what keeps an object, as it was found last or by asking."""
+        known = self._looks.get(uid)
+        if known is not None and self._clock() < known.due:
+            return known.found
+        if not self._ration.take():
+            return known.found if known else None
+        found = await ask()
+        wait = FIRST_WAIT if known is None else min(2 * known.wait, LONGEST_WAIT)
+        self._looks[uid] = _Look(found, self._clock() + wait, wait)
+        return found
+
+    def keep(self, uids: Collection[str]) -> None:
+        """Forget all other objects."""
+        if self._looks:
+            self._looks = {uid: look for uid, look in self._looks.items() if uid in uids}

@@ -1,0 +1,216 @@
+"""Pods and Events as a kubelet, a scheduler and controllers of Kubernetes 1.34 write them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.controller.build import job, job_document
+from vendorsync_api.reasons import DelayReason
+from vendorsync_operator import delays
+from vendorsync_operator.cache import LiveJob
+
+MADE = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+SOON = MADE + timedelta(seconds=46)
+LATER = MADE + timedelta(minutes=3)
+
+
+def going(*, ready=0, deadline=1320):
+    document = job_document(finished="")
+    document["metadata"]["creationTimestamp"] = "2026-11-23T06:00:00Z"
+    document["status"]["ready"] = ready
+    document["spec"] = {"activeDeadlineSeconds": deadline}
+    return LiveJob.of(document)
+
+
+def pod(
+    *, phase="Pending", node="node-0", scheduled=None, container=None, deleted=None, at="06:00"
+):
+    metadata = {"name": "x-abcde", "creationTimestamp": f"2026-11-23T{at}:00Z"}
+    if deleted:
+        metadata["deletionTimestamp"] = deleted
+    conditions = [] if scheduled is None else [{"type": "PodScheduled", "message": scheduled}]
+    statuses = [] if container is None else [{"name": "run", "image": "registry/x:1"} | container]
+    status = {"phase": phase, "conditions": conditions, "containerStatuses": statuses}
+    return {"metadata": metadata, "spec": {"nodeName": node} if node else {}, "status": status}
+
+
+def waiting(reason, message=""):
+    return {"state": {"waiting": {"reason": reason, "message": message}}}
+
+
+def found(*pods, at=SOON):
+    delay = delays.of_pods(going(), pods, at)
+    return None if delay is None else (delay.reason, delay.message)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("ErrImagePull", 'failed to pull and unpack image "registry/x:1": dial tcp: no such host'),
+        ("ImagePullBackOff", 'Back-off pulling image "registry/x:1": ErrImagePull: 1m20s'),
+        ("InvalidImageName", "couldn't parse image name"),
+        ("ErrImageNeverPull", "Container image is not present with pull policy of Never"),
+    ],
+)
+def test_an_image_that_cannot_be_had_is_one_word_whatever_the_kubelet_tries(reason, message):
+    assert found(pod(container=waiting(reason, message))) == (
+        "ImageUnavailable",
+        "the node cannot get the run's image registry/x:1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('secret "registry" not found', "secret registry does not exist"),
+        ('configmap "ca" not found', "configmap ca does not exist"),
+        (
+            'container has runAsNonRoot and image will run as root (pod: "x_y(uid)")',
+            "the node reports CreateContainerConfigError",
+        ),
+    ],
+)
+def test_a_container_that_the_node_refuses_names_what_is_missing_and_no_pod(text, told):
+    assert found(pod(container=waiting("CreateContainerConfigError", text))) == (
+        "ContainerRefused",
+        f"the run's container is not made: {told}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.",
+            "no node has the labels of spec.run.nodeSelector",
+        ),
+        (
+            "0/3 nodes are available: 1 Insufficient memory, 2 node(s) had untolerated taint {a: }",
+            "nodes have taints that spec.run.tolerations does not bear; nodes lack memory",
+        ),
+        ("something new", "the scheduler names no cause that we know"),
+    ],
+)
+def test_a_pod_that_no_node_takes_says_why_without_counters(text, told):
+    assert found(pod(node=None, scheduled=text)) == (
+        "Unschedulable",
+        f"no node takes the run's pod: {told}",
+    )
+
+
+def test_a_pod_that_nobody_looked_at_points_at_the_scheduler():
+    assert found(pod(node=None)) == (
+        "Unschedulable",
+        "no node takes the run's pod: no scheduler has looked at it",
+    )
+
+
+@pytest.mark.parametrize(
+    "container", [None, waiting("ContainerCreating")], ids=["unknown", "creating"]
+)
+def test_a_container_that_is_being_made_has_two_minutes(container):
+    assert found(pod(container=container)) is None
+    assert found(pod(container=container), at=LATER) == (
+        "PodPending",
+        "the run's pod has a node, and its container has not started there",
+    )
+
+
+@pytest.mark.parametrize("phase", ["Running", "Succeeded", "Failed"])
+def test_a_pod_that_started_is_no_delay(phase):
+    assert found(pod(phase=phase), at=LATER) is None
+
+
+def test_the_newest_pod_decides():
+    broken = pod(container=waiting("ErrImagePull"), at="05:00")
+
+    assert found(broken, pod(phase="Running")) is None
+
+
+def test_a_pod_that_outlives_its_deletion_by_a_minute_is_on_a_lost_node():
+    leaving = pod(phase="Running", deleted="2026-11-23T06:00:30Z")
+
+    assert found(leaving) is None
+    reason, _ = found(leaving, at=LATER)
+    assert reason == "NotEnding"
+
+
+QUOTA = (
+    'Error creating: pods "acme-alpha-plants-29364510-x7k2p" is forbidden: exceeded quota: small,'
+    " requested: pods=1, used: pods=4, limited: pods=4"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (QUOTA, "ResourceQuota small leaves no room"),
+        (
+            'Error creating: pods "x-" is forbidden: error looking up service account solar/runs:'
+            ' serviceaccount "runs" not found',
+            "serviceaccount runs does not exist",
+        ),
+        (
+            'Error creating: pods "x-" is forbidden: no PriorityClass with name low was found',
+            "priority class low does not exist",
+        ),
+        (
+            'Error creating: admission webhook "guard.example.org" denied the request: 17:04 no',
+            "admission webhook guard.example.org denies it",
+        ),
+        (
+            'Error creating: pods "x" is forbidden: violates PodSecurity "restricted:latest": …',
+            "it violates the Pod Security level restricted:latest",
+        ),
+        (
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'ids' with binding 'b' denied",
+            "ValidatingAdmissionPolicy ids denies it",
+        ),
+        ("Error creating: pod x-7k2p: 12:04:11 boom", "the API server's words are in its Events"),
+    ],
+)
+def test_a_refusal_is_told_by_what_it_names(text, told):
+    event = {"message": text, "lastTimestamp": "2026-11-23T06:00:01Z"}
+
+    assert delays.without_pod([event]).message == f"the run's pod is refused: {told}"
+    assert delays.without_job([event]).message == f"the run's Job is refused: {told}"
+
+
+def test_the_newest_refusal_counts_in_either_spelling_of_an_event():
+    old = {"message": QUOTA, "lastTimestamp": "2026-11-23T05:00:01Z"}
+    new = {
+        "note": 'serviceaccount "runs" not found',
+        "eventTime": "2026-11-23T05:59:59.123456Z",
+        "series": {"lastObservedTime": "2026-11-23T06:00:01.123456Z"},
+    }
+
+    assert "serviceaccount" in delays.without_pod([old, new]).message
+
+
+def test_without_an_event_the_controllers_are_at_fault():
+    assert delays.without_pod([]).reason == DelayReason.POD_PENDING
+    assert delays.without_job([]).reason == DelayReason.NOT_STARTED
+
+
+@pytest.mark.fault("K2")
+def test_a_job_past_its_deadline_is_told_a_minute_later():
+    running = going(ready=1)
+    end = MADE + timedelta(seconds=1320 + 60)
+
+    assert delays.due(running) == end
+    assert delays.of_time(running, end - timedelta(seconds=1)) is None
+    overdue = delays.of_time(running, end)
+    assert overdue is not None
+    assert overdue.reason == DelayReason.NOT_ENDING
+
+
+def test_a_job_without_a_container_is_looked_at_before_a_minute_is_over():
+    assert MADE < delays.due(going()) < MADE + timedelta(minutes=1)
+
+
+def test_a_job_that_runs_without_a_deadline_is_never_due():
+    assert delays.due(going(ready=1, deadline=None)) > MADE + timedelta(days=36_500)
+
+
+def test_a_finished_job_keeps_nothing_of_its_start():
+    assert (job().created, job().waiting, job().deadline_seconds) == ("", False, 0)

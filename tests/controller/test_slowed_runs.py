@@ -1,0 +1,162 @@
+"""Failures in a row lengthen the schedule of one vendor and stream, and nothing else of it."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.controller.build import document, pod, report, vendor
+from tests.controller.world import CRON_JOB, World
+from vendorsync_api.v1alpha1 import VendorStatus
+from vendorsync_operator.runs import hard_failures
+
+
+def fail(world, times=1, reason="VendorUnavailable", result="Failed", **fields):
+    """End runs of `alpha` one after the other, a minute apart, and visit until nothing is left."""
+    for _ in range(times):
+        world.now += timedelta(minutes=1)
+        at = world.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        message = report(result, reason, **fields)
+        world.finish(f"job-{at}", pod(message), finished=at, started=at)
+        settle(world)
+
+
+def settle(world):
+    while world.reconcile() == 0:
+        pass
+
+
+def schedule(world, key=CRON_JOB):
+    return world.cluster.cron_jobs[key]["spec"]["schedule"]
+
+
+def test_the_third_failure_doubles_the_interval_and_a_success_ends_it():
+    world = World()
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+    usual = schedule(world)
+
+    fail(world, 2)
+    assert schedule(world) == usual
+    fail(world)
+    assert schedule(world) == "*/30 6-18 * * *"
+    assert world.entry()["slowedTo"] == "30m"
+    assert world.message("Synced").endswith(
+        "(scheduled runs are slowed until one succeeds: alpha/plants to 30m)"
+    )
+    assert schedule(world, ("solar", "acme-beta-plants")) == usual
+
+    fail(world, reason="Synced", result="Succeeded")
+    assert schedule(world) == usual
+    assert "slowedTo" not in world.entry()
+    assert "hardFailures" not in world.entry()
+
+
+def test_the_next_time_is_that_of_the_slower_schedule():
+    world = World()
+    world.put(document())
+
+    fail(world, 4)
+
+    assert schedule(world) == "0 6-18 * * *"
+    assert world.entry()["nextScheduleTime"] == "2026-11-23T06:30:00Z"
+
+
+def test_only_the_schedule_of_the_cron_job_changes():
+    world = World()
+    world.put(document())
+    before = json.loads(json.dumps(world.cluster.cron_jobs[CRON_JOB]["spec"]))
+
+    fail(world, 5)
+
+    after = world.cluster.cron_jobs[CRON_JOB]["spec"]
+    assert {name for name in after if after[name] != before[name]} == {"schedule"}
+
+
+@pytest.mark.promise("P3")
+def test_a_restart_in_a_back_off_writes_nothing():
+    world = World()
+    world.put(document())
+    fail(world, 3)
+
+    world.restart()
+    world.reconcile()
+
+    assert world.cluster.writes == []
+
+
+def test_an_operator_that_ended_before_it_slowed_the_cron_job_does_so_after_its_return():
+    world = World()
+    world.put(document())
+    fail(world, 2)
+    world.now += timedelta(minutes=1)
+    world.finish(
+        "job-3", pod(report("Failed", "VendorUnavailable")), finished="2026-11-23T06:59:00Z"
+    )
+    assert world.reconcile() == 0
+
+    world.restart()
+    settle(world)
+
+    assert schedule(world) == "*/30 6-18 * * *"
+
+
+@pytest.mark.parametrize(
+    ("result", "reason", "counted"),
+    [
+        ("Skipped", "AlreadyRunning", 2),
+        ("Interrupted", "Interrupted", 2),
+        ("Partial", "BudgetSpent", 0),
+        ("Partial", "ListingIncomplete", 0),
+    ],
+)
+def test_what_is_no_failure_of_the_vendor_does_not_slow_it(result, reason, counted):
+    world = World()
+    world.put(document())
+    usual = schedule(world)
+    fail(world, 2)
+
+    fail(world, result=result, reason=reason)
+
+    assert schedule(world) == usual
+    assert hard_failures(VendorStatus.model_validate(world.entry())) == counted
+
+
+@pytest.mark.requirement("R11")
+def test_a_wrong_password_puts_the_vendor_on_an_hourly_clock_at_once_and_skips_keep_it_there():
+    world = World()
+    world.put(document())
+    usual = schedule(world)
+
+    fail(world, reason="CredentialsRejected")
+    hourly = schedule(world)
+    fail(world, reason="AlreadyRunning", result="Skipped")
+
+    assert hourly == schedule(world) == "0 6-18 * * *"
+    assert world.entry()["slowedTo"] == "60m"
+    fail(world, reason="Synced", result="Succeeded")
+    assert schedule(world) == usual
+
+
+def test_a_run_that_is_asked_for_starts_in_a_back_off_as_always():
+    world = World()
+    world.put(document())
+    fail(world, 6)
+
+    world.put(document(syncRequest="now"))
+
+    assert len(world.cluster.jobs) == 1
+    assert world.status()["lastSyncRequest"] == "now"
+
+
+def test_a_partial_run_starts_the_count_anew_though_a_skipped_one_follows_it():
+    world = World()
+    world.put(document())
+    usual = schedule(world)
+    fail(world, 2)
+    fail(world, result="Partial", reason="RecordsRejected")
+    fail(world, result="Skipped", reason="AlreadyRunning")
+
+    fail(world, 2)
+    assert schedule(world) == usual
+    fail(world)
+    assert schedule(world) != usual

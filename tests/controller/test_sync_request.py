@@ -1,0 +1,171 @@
+"""syncRequest: one run of everything now, once, whatever happens in between."""
+
+import pytest
+
+from tests.controller.build import document, job_document, pod, report, vendor
+from tests.controller.world import ACME, World
+from vendorsync_operator.names import request_job_name
+
+TWO = [vendor("alpha"), vendor("beta")]
+ALPHA, BETA = (request_job_name(f"acme-{name}-plants", "now") for name in ("alpha", "beta"))
+
+
+def created(world):
+    return [write.split()[1] for write in world.cluster.writes if write.startswith("create")]
+
+
+def asking(text="now", **fields):
+    return document(**{"vendors": TWO} | fields, syncRequest=text)
+
+
+def remember_jobs(world):
+    """Show the operator the Jobs that live, as its first list does."""
+    for name, live in world.cluster.jobs.items():
+        labels = live["metadata"]["labels"]
+        shown = job_document(name, vendor=labels["vendorsync.dev/vendor"], finished="")
+        world.cache.jobs.found(shown)
+
+
+@pytest.mark.requirement("C06")
+def test_its_jobs_say_what_started_them():
+    world = World()
+    world.put(asking())
+    live = world.cluster.jobs[ALPHA]
+    live["metadata"] |= {"uid": "j", "resourceVersion": "9"}
+    live["status"] = {"completionTime": "2026-11-23T06:01:00Z"}
+    live["status"]["conditions"] = [{"type": "Complete", "status": "True"}]
+    world.cluster.pods_of[ALPHA] = [pod(report(trigger="Request"))]
+    world.cache.jobs.found(live)
+
+    world.reconcile()
+
+    assert world.entry()["trigger"] == "Request"
+    assert {"name": "VENDORSYNC_TRIGGER", "value": "Request"} in (
+        live["spec"]["template"]["spec"]["containers"][0]["env"]
+    )
+
+
+def test_it_starts_runs_of_a_suspended_organization_but_not_of_a_suspended_vendor():
+    world = World()
+
+    world.put(asking(vendors=[vendor("alpha"), vendor("beta", suspend=True)], suspend=True))
+
+    assert created(world) == [ALPHA]
+    assert world.status()["lastSyncRequest"] == "now"
+
+
+def test_it_starts_what_is_accepted_and_is_done_without_what_is_refused():
+    world = World()
+
+    world.put(asking(vendors=[vendor("alpha"), vendor("beta", adapter="sunny")]))
+
+    assert created(world) == [ALPHA]
+    assert world.status()["lastSyncRequest"] == "now"
+
+
+def test_it_waits_while_nothing_is_accepted():
+    world = World()
+
+    world.put(asking(vendors=[vendor("alpha", adapter="sunny")]))
+
+    assert created(world) == []
+    assert "lastSyncRequest" not in world.status()
+
+
+@pytest.mark.fault("K3")
+def test_an_operator_that_was_killed_between_two_jobs_makes_the_other_one_after_its_return():
+    world = World()
+    world.put(document(vendors=TWO))
+    world.cluster.refuse = {BETA}
+    world.put(asking())
+    world.cluster.refuse.clear()
+
+    world.restart()
+    remember_jobs(world)
+    world.reconcile()
+
+    assert created(world) == [BETA]
+    assert world.status()["lastSyncRequest"] == "now"
+
+
+@pytest.mark.fault("K3")
+def test_a_job_that_has_ended_is_not_made_again_after_a_restart_though_it_is_gone():
+    world = World()
+    world.cluster.refuse = {BETA}
+    world.put(asking())
+    world.finish(ALPHA, pod(report()))
+    world.reconcile()
+    world.cluster.jobs.clear()
+
+    world.restart()
+    world.cluster.refuse.clear()
+    world.reconcile()
+
+    assert created(world) == [BETA]
+
+
+def test_a_text_that_is_changed_before_the_first_was_done_asks_for_another_run():
+    world = World()
+    world.cluster.refuse = {BETA}
+    world.put(asking())
+    world.cluster.refuse.clear()
+
+    world.put(asking("later"))
+
+    assert len(created(world)) == 2
+    assert world.status()["lastSyncRequest"] == "later"
+
+
+def test_a_text_that_comes_back_after_another_one_asks_again():
+    world = World()
+    for text in ("now", "later", "now"):
+        world.put(asking(text))
+        assert len(created(world)) == 2
+
+    assert len(world.cluster.jobs) == 6
+
+
+def test_a_quota_that_refuses_a_job_is_told_without_its_counters_and_the_job_made_later():
+    world = World()
+    world.put(document(vendors=TWO))
+    world.cluster.refuse = {BETA}
+
+    delay = world.put(asking())
+    told = world.message()
+    world.reconcile()
+
+    assert delay == 60
+    assert world.cluster.writes == [f"create {BETA}"]
+    assert "exceeded quota: small" in told
+    assert "used:" not in told
+    world.cluster.refuse.clear()
+    world.reconcile()
+    assert created(world) == [BETA]
+    assert world.condition() == ("True", "Applied")
+
+
+def test_a_job_of_somebody_else_under_its_name_is_a_conflict_until_it_is_gone():
+    world = World()
+    world.cluster.jobs[ALPHA] = {"metadata": {"name": ALPHA}}
+
+    delay = world.put(asking())
+
+    assert delay == 60
+    assert world.condition() == ("False", "NameConflict")
+    assert ALPHA in world.message()
+    assert "lastSyncRequest" not in world.status()
+    del world.cluster.jobs[ALPHA]
+    world.reconcile()
+    assert world.status()["lastSyncRequest"] == "now"
+    assert world.condition(key=ACME) == ("True", "Applied")
+
+
+def test_a_job_that_an_answer_was_lost_of_is_known_by_the_watch():
+    world = World()
+    world.cluster.jobs[ALPHA] = {"metadata": {"name": ALPHA}}
+    world.cache.jobs.found(job_document(ALPHA, finished=""))
+
+    world.put(asking())
+
+    assert created(world) == [BETA]
+    assert world.status()["lastSyncRequest"] == "now"
