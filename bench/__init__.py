@@ -1,1 +1,1 @@
-"""Measures of the sync engine, each as a ratio against a baseline on the same machine."""
+"""Measures of the sync engine and of the operator, each against a baseline on the same machine."""

@@ -405,6 +405,13 @@ class ApiServerCluster:
             return False
         return True
 
+    async def read_job(self, key: Key) -> Document | None:
+        """Return a Job, None if there is none."""
+        # A list of one name: the right to list is there for the watch, so no other is wanted.
+        query = {"fieldSelector": f"metadata.name={key[1]}"}
+        found = await self._api.send("GET", _objects(_BATCH, key[0], "jobs"), query=query)
+        return next(iter(found.get("items") or ()), None)
+
     async def pods(self, job: Key) -> list[Document]:
         """Return the pods of a Job."""
         query = {"labelSelector": f"batch.kubernetes.io/job-name={job[1]}"}

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from vendorsync_api.reasons import ConditionReason, DelayReason
 from vendorsync_api.v1alpha1 import Metadata, VendorStatus, VendorSync, VendorSyncStatus
 from vendorsync_operator import accept, backoff, delays, events, render, resolve, runs, status
-from vendorsync_operator.cache import LiveCronJob
+from vendorsync_operator.cache import LiveCronJob, LiveJob
 from vendorsync_operator.drift import drifts
 from vendorsync_operator.lookout import Lookout, Ration
 from vendorsync_operator.status import Problem
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from vendorsync_api.v1alpha1 import Delay
     from vendorsync_operator.accept import Accepted, Policies
-    from vendorsync_operator.cache import Cache, Key, LiveJob, LiveResource
+    from vendorsync_operator.cache import Cache, Key, LiveResource
     from vendorsync_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -82,6 +82,9 @@ class Cluster(Protocol):
 
     async def create_job(self, job: Document) -> bool:
         """Create a Job; return False if one of that name exists."""
+
+    async def read_job(self, key: Key) -> Document | None:
+        """Return a Job."""
 
     async def pods(self, job: Key) -> list[Document]:
         """Return the pods of a Job."""
@@ -365,8 +368,11 @@ class Reconciler:
         """Create a Job and remember it; one that is there already may be of an earlier visit."""
         key = visit.live.key[0], job["metadata"]["name"]
         cron_job = accepted.assignment.cron_job
-        if not self._is_ours(key, cron_job) and not await self._cluster.create_job(job):
-            # Another operator's, perhaps, of which we have not heard yet: then the next try sees.
+        if not (
+            self._is_ours(key, cron_job)
+            or await self._cluster.create_job(job)
+            or await self._lives(key, cron_job)
+        ):
             visit.problems.append(
                 Problem(
                     ConditionReason.NAME_CONFLICT,
@@ -380,6 +386,14 @@ class Reconciler:
     def _is_ours(self, key: Key, cron_job: str) -> bool:
         known = self._cache.jobs.get(key)
         return known is not None and known.cron_job == cron_job
+
+    async def _lives(self, key: Key, cron_job: str) -> bool:
+        """Tell whether a Job is ours that we have not heard of: its answer, or a leader, was lost.
+
+        It is not looked for in the cache, since another's Job without our labels never gets there.
+        """
+        found = await self._cluster.read_job(key)
+        return found is not None and LiveJob.of(found).cron_job == cron_job
 
     async def _see(self, visit: _Visit) -> status.Sight:
         outcomes = await self._read_outcomes(visit)

@@ -6,6 +6,7 @@ made of words that stay the same while the state does, so writing it cannot caus
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -206,11 +207,15 @@ def _conditions(
         status, reason, message = verdict
         previous = before.get(kind)
         kept = previous is not None and previous.status == status
+        message = _cut(message, _MESSAGE_LIMIT)
+        if previous and _says_the_same(previous.message, message):
+            # The API server tells the faults of one refusal in another order each time.
+            message = previous.message
         return Condition(
             type=kind,
             status=status,
             reason=reason.value,
-            message=_cut(message, _MESSAGE_LIMIT),
+            message=message,
             observed_generation=sight.generation,
             last_transition_time=(
                 previous.last_transition_time if previous and kept else timestamp(now)
@@ -222,6 +227,10 @@ def _conditions(
         condition("Synced", _synced(sight, active)),
         condition("Degraded", _degraded(sight, active)),
     )
+
+
+def _says_the_same(old: str, new: str) -> bool:
+    return old == new or sorted(re.findall(r"\w+", old)) == sorted(re.findall(r"\w+", new))
 
 
 def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:

@@ -68,6 +68,10 @@ class FakeCluster:
         self._write("create", name)
         return self.jobs.setdefault(name, job) is job
 
+    async def read_job(self, key):
+        self.reads.append(f"job {key[1]}")
+        return self.jobs.get(key[1])
+
     async def refusals(self, namespace, uid):
         self.reads.append(f"events {uid}")
         if "events" in self.refuse:

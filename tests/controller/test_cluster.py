@@ -149,6 +149,14 @@ def test_a_job_that_exists_is_not_created():
     assert (created, again) == (True, False)
 
 
+@pytest.mark.parametrize(("items", "found"), [([JOB], JOB), ([], None)], ids=["there", "gone"])
+def test_a_job_is_read_by_a_list_of_its_name(items, found):
+    read, (request,) = asked(lambda api: fenced(api).read_job(KEY), (200, {"items": items}))
+
+    assert read == found
+    assert request[1] == "/apis/batch/v1/namespaces/solar/jobs?fieldSelector=metadata.name%3Dacme"
+
+
 def test_a_quota_that_was_counted_at_the_same_time_is_worth_another_try():
     counted = {"kind": "Status", "message": "the object has been modified"}
 

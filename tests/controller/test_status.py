@@ -230,6 +230,20 @@ def test_a_problem_says_what_to_do_and_leaves_runs_alone():
     )
 
 
+@pytest.mark.promise("P11")
+def test_a_refusal_that_the_server_words_in_another_order_changes_nothing():
+    def refused(faults):
+        problem = Problem(ConditionReason.API_REFUSED, f"is invalid: [{faults}]", "beta/plants")
+        return sight(problems=[problem])
+
+    first = status.compute(BLANK, refused("cpu: too much, memory: too much"), NOW)
+    again = status.compute(first, refused("memory: too much, cpu: too much"), NOW)
+    other = status.compute(first, refused("memory: too much, cpu: too little"), NOW)
+
+    assert again.wire() == first.wire()
+    assert "cpu: too little" in message(other, "Ready")
+
+
 def test_a_refusal_of_several_vendors_is_told_once_with_all_their_names_and_what_it_stops():
     declared = resource(
         vendors=[vendor("alpha"), vendor("beta", suspend=True), vendor("gamma")],

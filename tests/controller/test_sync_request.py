@@ -146,7 +146,9 @@ def test_a_quota_that_refuses_a_job_is_told_without_its_counters_and_the_job_mad
 
 def test_a_job_of_somebody_else_under_its_name_is_a_conflict_until_it_is_gone():
     world = World()
-    world.cluster.jobs[ALPHA] = {"metadata": {"name": ALPHA}}
+    foreign = job_document(ALPHA)
+    foreign["metadata"]["ownerReferences"] = []
+    world.cluster.jobs[ALPHA] = foreign
 
     delay = world.put(asking())
 
@@ -168,4 +170,16 @@ def test_a_job_that_an_answer_was_lost_of_is_known_by_the_watch():
     world.put(asking())
 
     assert created(world) == [BETA]
+    assert world.status()["lastSyncRequest"] == "now"
+
+
+@pytest.mark.fault("K3")
+@pytest.mark.promise("P7")
+def test_a_job_that_was_made_by_a_lost_answer_or_leader_is_known_before_the_watch_tells():
+    world = World()
+    world.cluster.jobs[ALPHA] = job_document(ALPHA, finished="")
+
+    world.put(asking())
+
+    assert world.condition() == ("True", "Applied")
     assert world.status()["lastSyncRequest"] == "now"

@@ -245,6 +245,7 @@ def restart(running) -> bool:
     return True
 
 
+@pytest.mark.promise("P4")
 def test_two_runs_of_one_vendor_do_not_meet_on_a_shared_connection(pooled):
     pooled.add_vendor()
     with stored_run(pooled) as stored:

@@ -146,6 +146,7 @@ def test_runs_that_start_at_once_log_in_once_and_write_once(job, clouds):
 
 
 @pytest.mark.fault("D7")
+@pytest.mark.promise("P4")
 def test_a_run_beside_another_is_skipped(job, clouds):
     clouds.fault("latency", seconds=HELD, path=LIST, page=2)
     first = job.start()

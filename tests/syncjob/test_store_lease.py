@@ -14,6 +14,7 @@ def vendor(app):
     app.add_vendor()
 
 
+@pytest.mark.promise("P4")
 def test_of_two_runs_at_once_one_is_turned_away(app):
     with stored_run(app), pytest.raises(AlreadyRunningError), stored_run(app):
         pytest.fail("the second run must not begin")
