@@ -196,9 +196,11 @@ class LiveJob:
     cron_job: str
     trigger: Trigger
     created: str = ""
-    """Kept until it is finished, like the next two."""
+    """Kept until it is finished, like the next three."""
     waiting: bool = False
     """No container of it runs."""
+    tried: bool = False
+    """It has a pod, or had one."""
     deadline_seconds: int = 0
     """After its start, when Kubernetes ends it; 0 for never."""
     started: str = ""
@@ -217,6 +219,7 @@ class LiveJob:
         going = {
             "created": metadata.get("creationTimestamp", ""),
             "waiting": not status.get("ready"),
+            "tried": any(status.get(name) for name in ("active", "failed", "terminating")),
             "deadline_seconds": (document.get("spec") or {}).get("activeDeadlineSeconds") or 0,
         }
         return cls(

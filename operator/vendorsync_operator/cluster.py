@@ -69,6 +69,8 @@ _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _NEVER = "1"
 """A resourceVersion that no object has. An apply that names it creates the object, or meets a
 conflict with whatever lives under the name, and is never merged into that, forced or not."""
+_UNDECLARED = "not declared in schema"
+"""What the server says of a field that an apply names and the CRD does not know."""
 _LASTING = frozenset({400, 403, 405, 413, 415, 422})
 """Answers that the same request would get again."""
 
@@ -83,6 +85,10 @@ class ApiError(Exception):
         super().__init__(message or f"HTTP {status}")
         self.status = status
         self.retry_after = retry_after
+
+
+class OutdatedError(Exception):
+    """The CRD does not know what the operator writes; it is tried again later."""
 
 
 class Api:
@@ -440,6 +446,11 @@ class ApiServerCluster:
         try:
             return await self._apply(f"{_object(_OURS, key, PLURAL)}/status", document)
         except ApiError as error:
+            if _UNDECLARED in str(error):
+                raise OutdatedError(
+                    "the CRD vendorsyncs.vendorsync.dev is older than this operator, which cannot"
+                    f" write the status; apply the CRD of this release: {error}"
+                ) from error
             _require_absence(error)
             return None
 

@@ -97,10 +97,12 @@ def of_pods(job: LiveJob, pods: Iterable[Document], now: datetime) -> Delay | No
         return _leaving(newest, now)
     if status.get("phase") not in (None, "Pending"):
         return None
+    # A Job that tries again makes its pods one after the other.
+    age = now - _moment(newest["metadata"].get("creationTimestamp") or job.created)
     return (
         _of_container(newest)
-        or _of_scheduling(newest)
-        or (_still_starting() if now >= _moment(job.created) + SLOW_START else None)
+        or _of_scheduling(newest, is_new=age < PROMPTNESS)
+        or (_still_starting() if age >= SLOW_START else None)
     )
 
 
@@ -137,11 +139,13 @@ def _refused_container(reason: str, status: Document, message: str) -> Delay:
     )
 
 
-def _of_scheduling(pod: Document) -> Delay | None:
+def _of_scheduling(pod: Document, *, is_new: bool) -> Delay | None:
     if pod.get("spec", {}).get("nodeName"):
         return None
     conditions = (pod.get("status") or {}).get("conditions") or ()
     found: Document = next((c for c in conditions if c.get("type") == "PodScheduled"), {})
+    if not found and is_new:
+        return None
     text = str(found.get("message") or "")
     causes = [told for words, told in _NODES.items() if words in text]
     told = "; ".join(causes) or "the scheduler names no cause that we know"
@@ -157,17 +161,22 @@ def _still_starting() -> Delay:
     )
 
 
-def without_pod(refusals: Iterable[Document]) -> Delay:
-    """Return why a Job has no pod, from its Events of creations that failed."""
+def without_pod(job: LiveJob, refusals: Iterable[Document]) -> Delay | None:
+    """Return why a Job has no pod, from its Events of creations that failed.
+
+    None for one that had a pod, or is said to have one: the next is about to be made.
+    """
     told = _refusal(refusals)
+    if told is None and job.tried:
+        return None
     if told is None:
         return Delay(reason=DelayReason.POD_PENDING, message="the run's Job has no pod")
     return Delay(reason=DelayReason.POD_REFUSED, message=f"the run's pod is refused: {told}")
 
 
-def without_job(refusals: Iterable[Document]) -> Delay:
-    """Return why a tick passed without a Job, from such Events of the CronJob."""
-    told = _refusal(refusals)
+def without_job(refusals: Iterable[Document], *, since: str) -> Delay:
+    """Return why a tick passed without a Job, from such Events of the CronJob since then."""
+    told = _refusal(event for event in refusals if _seen(event) >= since[:19])
     if told is None:
         return Delay(
             reason=DelayReason.NOT_STARTED, message="the time of a run passed and no Job was made"

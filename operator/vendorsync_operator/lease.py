@@ -241,8 +241,13 @@ class Election:
             return
         try:
             async with asyncio.timeout(self._times.retry):
-                await self._leases.update(freed)
-        except (UnreachableError, TimeoutError) as error:
+                if await self._leases.update(freed) is None:
+                    # A renewal that was cut off may have been stored all the same.
+                    self._candidate.observe(await self._leases.read(), self._clock())
+                    if again := self._candidate.resign(self._now()):
+                        await self._leases.update(again)
+        except Exception as error:
+            # The process is ending: the next leader only has to wait for the Lease to run out.
             logger.warning("lease not released", extra={"why": str(error)})
 
     async def _turn(self) -> None:

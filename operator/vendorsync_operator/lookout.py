@@ -23,7 +23,7 @@ there is one cause for all; asking about each run would make it worse."""
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """What was found about one object, and when to ask again, in seconds of the clock."""
 
     found: Delay | None
@@ -55,19 +55,22 @@ class Lookout:
     def __init__(self, clock: Callable[[], float], ration: Ration) -> None:
         self._clock = clock
         self._ration = ration
-        self._looks: dict[str, _Look] = {}
+        self._looks: dict[str, Look] = {}
 
-    async def look(self, uid: str, ask: Callable[[], Awaitable[Delay | None]]) -> Delay | None:
-        """Return what keeps an object, as it was found last or by asking."""
+    async def look(self, uid: str, ask: Callable[[], Awaitable[Delay | None]]) -> Look | None:
+        """Return what keeps an object, as it was found last or by asking.
+
+        None if it was never asked about and the ration is used up.
+        """
         known = self._looks.get(uid)
         if known is not None and self._clock() < known.due:
-            return known.found
+            return known
         if not self._ration.take():
-            return known.found if known else None
+            return known
         found = await ask()
         wait = FIRST_WAIT if known is None else min(2 * known.wait, LONGEST_WAIT)
-        self._looks[uid] = _Look(found, self._clock() + wait, wait)
-        return found
+        look = self._looks[uid] = Look(found, self._clock() + wait, wait)
+        return look
 
     def keep(self, uids: Collection[str]) -> None:
         """Forget all other objects."""

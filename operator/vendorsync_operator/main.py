@@ -24,6 +24,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import kopf
 
@@ -132,8 +133,9 @@ class _Operator:
         """Of the time that this operator leads; a standby has none."""
         self._election = self._candidacy(identity)
         self._followers = list(self._follow())
+        base = urlsplit(api.server).path.rstrip("/")
         self._intakes = {
-            source.path: intake.Intake(
+            base + source.path: intake.Intake(
                 self._cache.resources, source.namespace, watchdog.expect(source.name)
             )
             for source in sources(api, PLURAL, settings.namespaces)

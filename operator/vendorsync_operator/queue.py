@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF = 1.0
-LONGEST_BACKOFF = 300.0
+LONGEST_BACKOFF = 60.0
 
 K = TypeVar("K", bound="Hashable")
 

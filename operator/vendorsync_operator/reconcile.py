@@ -116,6 +116,10 @@ class _Visit:
     request_done: str | None = None
     again: float | None = None
     """In how many seconds a run may have become overdue, or no longer be."""
+    failure: Exception | None = None
+    """The first write that failed and is worth another try."""
+    undecided: set[tuple[str, str]] = field(default_factory=set)
+    """Whose run may be overdue, about which nothing could be asked yet."""
 
     @cached_property
     def entries(self) -> dict[tuple[str, str], VendorStatus]:
@@ -174,7 +178,8 @@ class Reconciler:
         self._recorder = recorder
         self._now = now
         self._clock = clock
-        self._ration = Ration(clock)
+        self.ration = Ration(clock)
+        """Of lists about runs that are overdue."""
         self._memories: dict[Key, _Memory] = {}
 
     async def reconcile(self, key: Key) -> float | None:
@@ -195,8 +200,13 @@ class Reconciler:
         except _ResourceGoneError:
             self._cache.resources.drop(key, live.uid)
             return None
+        if visit.failure and resource.status.observed_generation is None:
+            raise visit.failure
         new = status.compute(resource.status, await self._see(visit), self._now())
         delay = await self._record(live, resource.status, new)
+        if visit.failure:
+            # After the status, so that one write that fails hides no other vendor's results.
+            raise visit.failure
         if any(problem.reason in _RETRIED for problem in visit.problems):
             visit.look_again(RETRY_SECONDS)
         return min((wait for wait in (delay, visit.again) if wait is not None), default=None)
@@ -213,7 +223,7 @@ class Reconciler:
         return found
 
     def _lookout(self) -> Lookout:
-        return Lookout(self._clock, self._ration)
+        return Lookout(self._clock, self.ration)
 
     async def _refuse(self, live: LiveResource, error: ValidationError) -> float | None:
         """Say in the status that the resource cannot be read, and touch nothing else."""
@@ -252,13 +262,18 @@ class Reconciler:
     async def _guarded(self, visit: _Visit, subject: str, write: Awaitable[None]) -> bool:
         """Await a write and tell whether it succeeded.
 
-        A refusal becomes a problem of the resource, not the end of the visit.
+        A refusal becomes a problem of the resource, another failure that of the visit at its end.
         """
         try:
             await write
         except RefusedError as refused:
             message = runs.clean(_COUNTERS.sub("", str(refused)))
             visit.problems.append(Problem(ConditionReason.API_REFUSED, message, subject))
+            return False
+        except _ResourceGoneError:
+            raise
+        except Exception as error:
+            visit.failure = visit.failure or error
             return False
         return True
 
@@ -285,6 +300,7 @@ class Reconciler:
             )
             return
         if _drifts(rendered, live):
+            applied.pop(name, None)
             live = LiveCronJob.of(await self._cluster.apply_cron_job(rendered, live.uid))
             logger.info("cron job applied", extra={"cron_job": name, "resource": visit.live.key})
         if live.settled != render.hash_of(rendered):
@@ -332,10 +348,23 @@ class Reconciler:
         kept = {assignment.cron_job for assignment in visit.assignments}
         for live in self._cache.cron_jobs.of(visit.live.key):
             if live.key[1] not in kept and _owns(visit.live, live):
-                delete = self._cluster.delete_cron_job(live.key, live.uid)
-                if await self._guarded(visit, live.key[1], delete):
-                    self._cache.cron_jobs.drop(live.key, live.uid)
-                    self._memory(visit.live).applied.pop(live.key[1], None)
+                await self._guarded(visit, live.key[1], self._remove(visit, live))
+
+    async def _remove(self, visit: _Visit, live: LiveCronJob) -> None:
+        """Delete a CronJob, its runs with it, unless the spec asks for it by now.
+
+        The streams are not equally quick: a leader before us may have made the CronJob for an edit
+        that we have not heard of.
+        """
+        found = await self._cluster.read_resource(visit.live.key)
+        if found is None or found["metadata"]["uid"] != visit.live.uid:
+            raise _ResourceGoneError
+        if found["metadata"].get("generation") != visit.live.generation:
+            self._cache.resources.found(found)
+            return
+        await self._cluster.delete_cron_job(live.key, live.uid)
+        self._cache.cron_jobs.drop(live.key, live.uid)
+        self._memory(visit.live).applied.pop(live.key[1], None)
 
     # Runs
 
@@ -398,8 +427,10 @@ class Reconciler:
     async def _see(self, visit: _Visit) -> status.Sight:
         outcomes = await self._read_outcomes(visit)
         timetables = {key: accepted.timetable for key, accepted in visit.accepted.items()}
+        known = visit.resource.status.observed_generation
         return status.Sight(
-            generation=visit.resource.metadata.generation,
+            generation=known if known and visit.failure else visit.live.generation,
+            unfinished=visit.failure is not None,
             suspended=visit.resource.spec.suspend or not self._settings.schedule.enabled,
             assignments=tuple(visit.assignments),
             timetables=timetables,
@@ -407,6 +438,7 @@ class Reconciler:
             problems=tuple(visit.problems),
             outcomes=outcomes,
             delays=await self._delays(visit, outcomes),
+            undecided=frozenset(visit.undecided),
             request_done=visit.request_done,
             namespace=visit.live.key[0],
         )
@@ -464,7 +496,8 @@ class Reconciler:
             visit.look_again(RETRY_SECONDS)
             found = delays.of_time(job, now)
             if found is None and job.waiting:
-                found = await lookout.look(job.uid, partial(self._look_into, job))
+                look = await lookout.look(job.uid, partial(self._look_into, job))
+                found = look.found if look else None
             if found is not None:
                 return found
         return None
@@ -473,7 +506,7 @@ class Reconciler:
         pods = await self._cluster.pods(job.key)
         if pods:
             return delays.of_pods(job, pods, self._now())
-        return delays.without_pod(await self._refusals(job.key[0], job.uid))
+        return delays.without_pod(job, await self._refusals(job.key[0], job.uid))
 
     async def _unstarted(
         self, visit: _Visit, accepted: Accepted, *, has_ended: bool
@@ -485,16 +518,32 @@ class Reconciler:
         assignment = accepted.assignment
         entry = visit.entry(assignment.key)
         live = self._cache.cron_jobs.get((visit.live.key[0], assignment.cron_job))
-        if assignment.suspend or has_ended or live is None:
+        if assignment.suspend or has_ended or live is None or not self._serves(visit, live):
             return None
-        if status.missed(entry, accepted.timetable, live, self._now()):
+        tick = entry.next_schedule_time
+        if tick and status.missed(entry, accepted.timetable, live, self._now()):
             lookout = self._memory(visit.live).lookout
-            found = await lookout.look(live.uid, partial(self._look_for, live))
-            return found or delays.without_job(())
+            look = await lookout.look(live.uid, partial(self._look_for, live, tick))
+            if look is None:
+                visit.undecided.add(assignment.key)
+                visit.look_again(RETRY_SECONDS)
+            return look.found if look else None
         return entry.delay if entry.delay and entry.delay.reason in _UNSTARTED else None
 
-    async def _look_for(self, live: LiveCronJob) -> Delay:
-        return delays.without_job(await self._refusals(live.key[0], live.uid))
+    def _serves(self, visit: _Visit, live: LiveCronJob) -> bool:
+        """Tell whether a CronJob is as the spec asks, so that it fires when we expect it to."""
+        is_applied = live.key[1] in self._memory(visit.live).applied
+        return is_applied and _owns(visit.live, live) and not visit.failure
+
+    async def _look_for(self, live: LiveCronJob, tick: str) -> Delay | None:
+        """Return why a CronJob made no Job for a tick; None if we have only not heard of it."""
+        found = await self._cluster.read_cron_job(live.key)
+        if found is None:
+            return None
+        self._cache.cron_jobs.found(found)
+        if LiveCronJob.of(found).ticked >= tick:
+            return None
+        return delays.without_job(await self._refusals(live.key[0], live.uid), since=tick)
 
     async def _refusals(self, namespace: str, uid: str) -> list[Document]:
         try:
@@ -509,9 +558,10 @@ class Reconciler:
         self, live: LiveResource, old: VendorSyncStatus, new: VendorSyncStatus
     ) -> float | None:
         """Write the status if it changed, not too often; return when to look again, in seconds."""
-        if new.wire() == old.wire():
-            return self._until(status.overdue_at(new))
         memory = self._memory(live)
+        if new.wire() == old.wire():
+            self._tell(live, memory)
+            return self._until(status.overdue_at(new, self._now()))
         elapsed = self._clock() - memory.written
         if elapsed < self._settings.status_interval:
             return self._settings.status_interval - elapsed
@@ -520,9 +570,7 @@ class Reconciler:
             self._cache.resources.drop(live.key, live.uid)
             return None
         memory.written = self._clock()
-        existing = {job.uid for job in self._cache.jobs.of(live.key)}
-        memory.told = existing & (memory.told | memory.outcomes.keys())
-        memory.outcomes.clear()
+        self._tell(live, memory)
         if new.last_sync_request != old.last_sync_request:
             memory.requested.clear()
         self._cache.status_written(found)
@@ -530,7 +578,14 @@ class Reconciler:
         if _clocks(new) != _clocks(old):
             # The CronJobs follow the status that is written, so that a restart sees the same.
             return 0.0
-        return self._until(status.overdue_at(new))
+        return self._until(status.overdue_at(new, self._now()))
+
+    def _tell(self, live: LiveResource, memory: _Memory) -> None:
+        """Note that the status says all that was read."""
+        if memory.outcomes:
+            existing = {job.uid for job in self._cache.jobs.of(live.key)}
+            memory.told = existing & (memory.told | memory.outcomes.keys())
+            memory.outcomes.clear()
 
     def _until(self, moment: datetime | None) -> float | None:
         return None if moment is None else max((moment - self._now()).total_seconds(), 1.0)

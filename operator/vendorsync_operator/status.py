@@ -36,7 +36,7 @@ _PART_LIMIT = 300
 """Most characters that a condition says of one vendor and stream, without the advice."""
 _PARTS_LIMIT = 600
 """Most characters of all these parts, so that the status stays small: many of them are shorter."""
-_SLOWED_LIMIT = 160
+_SLOWED_LIMIT = 190
 """Most characters about runs that are slowed; each entry says it too."""
 _SHORTEST_PART = 60
 """With less than that for each part, names are told by reason."""
@@ -74,6 +74,7 @@ class Sight:
     """What one reconciliation found out about a resource."""
 
     generation: int
+    """Of the spec that the status speaks of."""
     suspended: bool
     """Scheduled runs of the whole resource rest."""
     assignments: tuple[Assignment, ...] = ()
@@ -88,6 +89,10 @@ class Sight:
     delays: dict[tuple[str, str], Delay] = field(default_factory=dict)
     """Of the vendors and streams whose run is overdue."""
     namespace: str = "default"
+    unfinished: bool = False
+    """A write failed and is tried again: whether the resource is ready is not known until then."""
+    undecided: frozenset[tuple[str, str]] = frozenset()
+    """Of the vendors and streams whose next time passed and stays, since it was not looked into."""
 
 
 def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncStatus:
@@ -148,7 +153,11 @@ def _prospects(
     timetable = None if assignment.suspend else sight.timetables.get(assignment.key)
     clock = timetable and backoff.clock(entry, timetable)
     return {
-        "next_schedule_time": _next_time(entry, clock, now),
+        "next_schedule_time": (
+            entry.next_schedule_time
+            if assignment.key in sight.undecided
+            else _next_time(entry, clock, now)
+        ),
         "slowed_to": backoff.slowed_to(entry, timetable) if timetable else None,
         "delay": sight.delays.get(assignment.key),
     }
@@ -172,10 +181,14 @@ def _next_time(entry: VendorStatus, timetable: Timetable | None, now: datetime) 
     return timestamp(upcoming) if upcoming else None
 
 
-def overdue_at(status: VendorSyncStatus) -> datetime | None:
-    """Return when the next times must be looked at again although nothing happened."""
-    soonest = _soonest(status.vendors)
-    return None if soonest is None else datetime.fromisoformat(soonest) + delays.LATE
+def overdue_at(status: VendorSyncStatus, now: datetime) -> datetime | None:
+    """Return when the next times must be looked at again although nothing happened.
+
+    One that is long past waits for something else, see Sight.undecided.
+    """
+    times = (entry.next_schedule_time for entry in status.vendors)
+    looks = (datetime.fromisoformat(time) + delays.LATE for time in times if time)
+    return min((look for look in looks if look > now), default=None)
 
 
 def missed(entry: VendorStatus, timetable: Timetable, live: LiveCronJob, now: datetime) -> bool:
@@ -206,6 +219,8 @@ def _conditions(
     def condition(kind: str, verdict: tuple[ConditionStatus, ConditionReason, str]) -> Condition:
         status, reason, message = verdict
         previous = before.get(kind)
+        if sight.unfinished and kind == "Ready" and previous:
+            return previous
         kept = previous is not None and previous.status == status
         message = _cut(message, _MESSAGE_LIMIT)
         if previous and _says_the_same(previous.message, message):
@@ -314,7 +329,11 @@ def _slowed(active: list[VendorStatus]) -> str:
     told = [f"{', '.join(names)} to {minutes}" for minutes, names in groups]
     if not told:
         return ""
-    return _cut(f"(scheduled runs are slowed until one succeeds: {'; '.join(told)})", _SLOWED_LIMIT)
+    return _cut(
+        "(scheduled runs are slowed until one succeeds, one by hand goes at once:"
+        f" {'; '.join(told)})",
+        _SLOWED_LIMIT,
+    )
 
 
 def _delay_advice(reason: str) -> str:

@@ -21,6 +21,7 @@ class FakeCluster:
         self.writes: list[str] = []
         self.reads: list[str] = []
         self.refuse: set[str] = set()
+        self.broken: set[str] = set()
         self._version = 1000
 
     def stamp(self, document: dict[str, Any], uid: str) -> dict[str, Any]:
@@ -30,6 +31,8 @@ class FakeCluster:
         return kept
 
     def _write(self, what: str, name: str) -> None:
+        if name in self.broken:
+            raise ConnectionError(name)
         self.writes.append(f"{what} {name}")
         if name in self.refuse:
             counters = f"requested: jobs=1, used: jobs={len(self.writes)}, limited: jobs=9"

@@ -19,6 +19,7 @@ from vendorsync_operator.cluster import (
     ApiError,
     ApiServerCluster,
     ApiServerLeases,
+    OutdatedError,
     environment_proxy,
     sources,
 )
@@ -138,6 +139,13 @@ def test_an_answer_that_means_nothing_to_do_is_no_error(action, status):
     found, _ = asked(lambda api: action(fenced(api)), (status, STATUS))
 
     assert found is None
+
+
+def test_a_status_that_the_crd_does_not_know_says_what_to_apply():
+    answer = {"message": "failed to create typed patch: .status.x: field not declared in schema"}
+
+    with pytest.raises(OutdatedError, match=r"is older than this operator.*apply the CRD"):
+        asked(lambda api: fenced(api).apply_status(KEY, "u1", {}), (500, answer))
 
 
 def test_a_job_that_exists_is_not_created():

@@ -14,10 +14,10 @@ SOON = MADE + timedelta(seconds=46)
 LATER = MADE + timedelta(minutes=3)
 
 
-def going(*, ready=0, deadline=1320):
+def going(*, ready=0, deadline=1320, **said):
     document = job_document(finished="")
     document["metadata"]["creationTimestamp"] = "2026-11-23T06:00:00Z"
-    document["status"]["ready"] = ready
+    document["status"] |= {"ready": ready, **said}
     document["spec"] = {"activeDeadlineSeconds": deadline}
     return LiveJob.of(document)
 
@@ -135,6 +135,12 @@ def test_a_pod_that_outlives_its_deletion_by_a_minute_is_on_a_lost_node():
     assert reason == "NotEnding"
 
 
+def refused(events, **said):
+    told = delays.without_pod(going(**said), events)
+    assert told is not None
+    return told
+
+
 QUOTA = (
     'Error creating: pods "acme-alpha-plants-29364510-x7k2p" is forbidden: exceeded quota: small,'
     " requested: pods=1, used: pods=4, limited: pods=4"
@@ -172,8 +178,10 @@ QUOTA = (
 def test_a_refusal_is_told_by_what_it_names(text, told):
     event = {"message": text, "lastTimestamp": "2026-11-23T06:00:01Z"}
 
-    assert delays.without_pod([event]).message == f"the run's pod is refused: {told}"
-    assert delays.without_job([event]).message == f"the run's Job is refused: {told}"
+    without_job = delays.without_job([event], since="2026-11-23T06:00:00Z")
+
+    assert refused([event]).message == f"the run's pod is refused: {told}"
+    assert without_job.message == f"the run's Job is refused: {told}"
 
 
 def test_the_newest_refusal_counts_in_either_spelling_of_an_event():
@@ -184,12 +192,37 @@ def test_the_newest_refusal_counts_in_either_spelling_of_an_event():
         "series": {"lastObservedTime": "2026-11-23T06:00:01.123456Z"},
     }
 
-    assert "serviceaccount" in delays.without_pod([old, new]).message
+    assert "serviceaccount" in refused([old, new]).message
 
 
 def test_without_an_event_the_controllers_are_at_fault():
-    assert delays.without_pod([]).reason == DelayReason.POD_PENDING
-    assert delays.without_job([]).reason == DelayReason.NOT_STARTED
+    assert refused([]).reason == DelayReason.POD_PENDING
+    assert delays.without_job([], since="2026-11-23T06:00:00Z").reason == DelayReason.NOT_STARTED
+
+
+def test_a_refusal_from_before_a_tick_does_not_explain_it():
+    event = {"message": QUOTA, "lastTimestamp": "2026-11-23T05:59:59Z"}
+
+    found = delays.without_job([event], since="2026-11-23T06:00:00Z")
+
+    assert found.reason == DelayReason.NOT_STARTED
+
+
+@pytest.mark.parametrize("said", ["active", "failed", "terminating"])
+def test_a_job_that_had_a_pod_is_about_to_have_the_next_one(said):
+    event = {"message": QUOTA, "lastTimestamp": "2026-11-23T06:00:01Z"}
+
+    assert delays.without_pod(going(**{said: 1}), []) is None
+    assert refused([event], **{said: 1}).reason == DelayReason.POD_REFUSED
+
+
+def test_the_time_of_a_pod_begins_with_the_pod_and_not_with_its_job():
+    nobody_looked, starting = pod(node=None, at="06:03"), pod(at="06:03")
+
+    assert found(nobody_looked, at=LATER) is None
+    assert found(starting, at=LATER) is None
+    assert found(nobody_looked, at=LATER + timedelta(seconds=45))[0] == "Unschedulable"
+    assert found(starting, at=LATER + timedelta(minutes=2))[0] == "PodPending"
 
 
 @pytest.mark.fault("K2")

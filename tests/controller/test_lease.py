@@ -442,6 +442,18 @@ def test_a_released_lease_is_free_for_the_next():
     assert first != "leading"
 
 
+def test_a_renewal_that_was_cut_off_but_stored_does_not_keep_the_lease():
+    async def scenario():
+        server = Server()
+        one = Round(server)
+        await one.election._turn()
+        server.store(server.record)
+        await one.election.release()
+        return server.record.holder
+
+    assert asyncio.run(scenario()) == ""
+
+
 def test_a_lease_that_cannot_be_released_is_left_to_time(caplog):
     async def scenario():
         one = Round(Server())

@@ -27,7 +27,9 @@ def test_an_answer_holds_for_a_minute_then_two_then_four_and_then_five(answer):
     for second in range(0, 1801, 5):
         now = float(second)
         before = asked.count
-        assert asyncio.run(lookout.look("a", asked)) == answer
+        look = asyncio.run(lookout.look("a", asked))
+        assert look
+        assert look.found == answer
         times.extend([second] * (asked.count - before))
 
     assert times == [0, 60, 180, 420, 720, 1020, 1320, 1620]
@@ -54,5 +56,6 @@ def test_all_resources_together_ask_so_often_a_minute_and_no_more():
 
     later = asyncio.run(Lookout(lambda: now, ration).look("late", asked))
 
-    assert found == [DELAY, DELAY, None, None, None]
-    assert (later, asked.count) == (DELAY, 3)
+    assert [look and look.found for look in found] == [DELAY, DELAY, None, None, None]
+    assert later
+    assert (later.found, asked.count) == (DELAY, 3)

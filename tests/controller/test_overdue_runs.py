@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.controller.build import document, pod, report, vendor
-from tests.controller.world import ACME, World
+from tests.controller.world import ACME, CRON_JOB, World
 
 UNSCHEDULABLE = {
     "metadata": {"name": "job-1-x7k2p", "creationTimestamp": "2026-11-23T06:00:10Z"},
@@ -133,7 +133,9 @@ def test_where_events_may_not_be_listed_the_delay_is_told_without_them():
 
 @pytest.mark.promise("P7")
 @pytest.mark.parametrize(
-    ("refusals", "reason"), [([QUOTA], "JobRefused"), ([], "NotStarted")], ids=["quota", "nobody"]
+    ("refusals", "reason"),
+    [([QUOTA | {"lastTimestamp": "2026-11-23T06:15:02Z"}], "JobRefused"), ([], "NotStarted")],
+    ids=["quota", "nobody"],
 )
 def test_a_tick_that_passed_without_a_job_is_told_within_a_minute(refusals, reason):
     world = World()
@@ -266,3 +268,60 @@ def test_a_tick_at_the_moment_of_creation_is_not_the_cron_jobs():
 
     assert world.entry()["nextScheduleTime"] == "2026-11-23T06:30:00Z"
     assert "delay" not in world.entry()
+
+
+def test_a_tick_whose_job_was_made_though_the_watch_has_not_told_is_not_missed():
+    world = World()
+    world.put(document())
+    live = world.cluster.cron_jobs[CRON_JOB] | {"status": {"lastScheduleTime": TICK}}
+    world.cluster.cron_jobs[CRON_JOB] = world.cluster.stamp(live, live["metadata"]["uid"])
+
+    world.wait(minutes=15, seconds=50)
+
+    assert world.condition("Synced") == ("Unknown", "AwaitingFirstRun")
+    assert world.cluster.reads == [f"cronjob {CRON_JOB[1]}"]
+    assert world.entry()["nextScheduleTime"] == "2026-11-23T06:30:00Z"
+
+
+def test_a_tick_that_nothing_could_be_asked_about_is_looked_into_later():
+    world = World()
+    world.put(document())
+    world.now = world.now.replace(minute=15, second=50)
+    while world.reconciler.ration.take():
+        pass
+
+    delay = world.reconcile(after=0.0)
+    world.reconcile(after=delay)
+
+    assert delay == 60
+    assert world.entry()["delay"]["reason"] == "NotStarted"
+
+
+def test_a_change_that_the_server_refuses_is_not_a_run_that_was_missed():
+    world = World()
+    world.put(document())
+    world.cluster.refuse = {CRON_JOB[1]}
+    world.put(document(schedule={"cron": "7 * * * *", "restrictedWindows": []}))
+    world.ticked("2026-11-23T06:30:00Z")
+
+    world.wait(minutes=37, seconds=50)
+
+    assert world.condition("Ready") == ("False", "APIRefused")
+    assert world.condition("Synced") == ("Unknown", "AwaitingFirstRun")
+
+
+def test_a_run_that_changed_nothing_hides_no_missed_tick():
+    world = World()
+    world.put(document())
+    first = {"finished": "2026-11-23T06:02:00Z"}
+    world.finish("job-b", pod(report()), **first)
+    world.wait(minutes=3)
+    world.restart()
+    world.finish("job-b", pod(report()), **first)
+    world.finish("job-a", pod(report("Skipped", "AlreadyRunning")), **first)
+    world.wait(minutes=1)
+    world.now = world.now.replace(minute=15, second=50)
+
+    world.reconcile()
+
+    assert world.entry()["delay"]["reason"] == "NotStarted"

@@ -629,3 +629,50 @@ def test_the_end_depends_on_the_spec_and_the_runs_and_not_on_the_way_there(way):
             pass
 
     assert end_state(winding) == end_state(direct)
+
+
+@pytest.mark.promise("P12")
+def test_a_cron_job_that_an_edit_asks_for_which_was_not_heard_of_is_left_alone():
+    world = World()
+    world.put(document())
+    before = world.cluster.resources[ACME]
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+    edited, world.cluster.resources[ACME] = world.cluster.resources[ACME], before
+    world.restart()
+    world.cluster.resources[ACME] = edited
+
+    world.reconcile()
+    world.reconcile()
+
+    assert world.cluster.writes == []
+    assert ("solar", "acme-beta-plants") in world.cluster.cron_jobs
+
+
+@pytest.mark.promise("P7")
+def test_a_write_that_fails_hides_no_result_and_is_tried_again():
+    world = World()
+    world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
+    world.finish("job-1", pod(report("Failed", "SecretMissing")), vendor="beta")
+    hourly = {"plants": {"schedule": {"intervalMinutes": 60}}}
+    edited = document(vendors=[vendor("alpha", streams=hourly), vendor("beta")])
+    world.cluster.broken = {"acme-alpha-plants"}
+
+    with pytest.raises(ConnectionError):
+        world.put(edited)
+
+    assert world.status()["vendors"][1]["reason"] == "SecretMissing"
+    assert world.condition() == ("True", "Applied")
+    assert world.status()["observedGeneration"] == 1
+    world.cluster.broken = set()
+    world.reconcile()
+    assert world.status()["observedGeneration"] == 2
+
+
+def test_a_new_resource_whose_first_write_fails_has_no_status_yet():
+    world = World()
+    world.cluster.broken = {"acme-alpha-plants"}
+
+    with pytest.raises(ConnectionError):
+        world.put(document())
+
+    assert world.status() == {}

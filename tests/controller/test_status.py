@@ -100,7 +100,7 @@ def test_a_failing_vendor_is_named_with_its_reason_and_the_other_keeps_its_succe
     assert conditions(found)["Synced"] == ("False", "RunsFailed")
     assert message(found, "Synced") == (
         "beta/plants: CredentialsRejected: it refused the login (scheduled runs are slowed until"
-        " one succeeds: beta/plants to 60m)"
+        " one succeeds, one by hand goes at once: beta/plants to 60m)"
     )
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert message(found, "Degraded").startswith(
@@ -377,7 +377,7 @@ def test_a_next_time_is_replaced_when_its_run_should_be_under_way():
     after = status.compute(before, sight(), NOW.replace(minute=15, second=50))
 
     assert after.next_schedule_time == "2026-11-23T06:30:00Z"
-    assert status.overdue_at(before) == NOW.replace(minute=15, second=50)
+    assert status.overdue_at(before, NOW) == NOW.replace(minute=15, second=50)
 
 
 def test_a_next_time_follows_an_edit_of_the_schedule_at_once():
@@ -581,7 +581,9 @@ def test_the_next_sync_is_that_of_plants_and_agrees_with_the_window_beside_it():
 
 
 def test_the_times_of_alerts_are_looked_at_again_when_they_pass_though_no_column_shows_them():
-    assert status.overdue_at(with_hourly_alerts()) == LATE.replace(minute=30, second=50)
+    found = status.overdue_at(with_hourly_alerts(), LATE)
+
+    assert found == LATE.replace(minute=30, second=50)
 
 
 def test_a_resource_whose_plants_are_suspended_shows_no_next_sync():
