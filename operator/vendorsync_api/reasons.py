@@ -282,7 +282,8 @@ class RunReason(StrEnum):
         True,
         "Correct the credentials in the Secret. No further login is tried until it changes, so the"
         " vendor does not lock the account. To allow one more try with the same Secret, delete the"
-        " row of vendorsync.blocks that has the message.",
+        " row of vendorsync.blocks that has the message. A run by hand"
+        " tries the new one at once.",
     )
     ACCOUNT_SHARED = (
         "AccountShared",
@@ -306,8 +307,9 @@ class RunReason(StrEnum):
         Result.FAILED,
         ExitCode.INTERNAL,
         False,
-        "The pod ended without a report: killed, out of memory, or past the Job's deadline. Read"
-        " kubectl describe of the Job; raise spec.run.resources if memory ran out.",
+        "The run ended without a report: its pod was killed, out of memory or past the Job's"
+        " deadline, or it never started, for the reason that the message then names. Read kubectl"
+        " describe of the Job; raise spec.run.resources if memory ran out.",
     )
 
 
@@ -329,7 +331,8 @@ class DelayReason(StrEnum):
         "ImageUnavailable",
         True,
         "Correct the name of the image in the operator's settings, let the nodes reach its"
-        " registry, or name the registry's Secret in spec.run.imagePullSecrets.",
+        " registry, or name the registry's Secret in spec.run.imagePullSecrets. Then"
+        " delete the Job that waits, which keeps what it was made with.",
     )
     CONTAINER_REFUSED = (
         "ContainerRefused",
@@ -340,7 +343,8 @@ class DelayReason(StrEnum):
     UNSCHEDULABLE = (
         "Unschedulable",
         True,
-        "Correct spec.run.nodeSelector, tolerations or resources, or add a node that suits them.",
+        "Correct spec.run.nodeSelector, tolerations or resources, or add a node that suits them."
+        " Then delete the Job that waits, which keeps what it was made with.",
     )
     POD_REFUSED = (
         "PodRefused",
@@ -388,7 +392,11 @@ class ConditionReason(StrEnum):
         return member
 
     APPLIED = ("Applied", "Nothing to do: every CronJob is as the spec asks.")
-    SUSPENDED = ("Suspended", "spec.suspend is true; set it to false to sync again.")
+    SUSPENDED = (
+        "Suspended",
+        "spec.suspend is true; set it to false to sync again. Or the operator's own switch is off,"
+        " if the message says so: defaults.enabled of the chart (ENABLE_PLANT_SYNC_CRON).",
+    )
     SPEC_INVALID = ("SpecInvalid", "Correct the field named in the message.")
     UNKNOWN_TIME_ZONE = (
         "UnknownTimeZone",

@@ -601,7 +601,8 @@ class VendorSyncSpec(Model):
     sync_request: Annotated[
         str | None,
         about(
-            "Any new text asks for one run of everything now, windows or not.",
+            "Any new text asks for one run now of every vendor and stream that is not suspended"
+            " itself, windows or not, also while spec.suspend is true.",
             example="2026-11-22-a",
             min_length=1,
             max_length=63,

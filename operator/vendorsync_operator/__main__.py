@@ -36,9 +36,9 @@ def command(arguments: Sequence[str] | None = None, env: Mapping[str, str] = os.
             case "run":
                 return _run(settings)
             case "render":
-                _render(settings, parsed.file, parsed.run)
+                _render(settings, parsed)
             case _:
-                _preview(settings, parsed.file, parsed.at, parsed.count)
+                _preview(settings, parsed)
     except (SettingsError, files.FileError, _UsageError) as error:
         sys.stderr.write(f"vendorsync_operator: {error}\n")
         return ExitCode.CONFIGURATION
@@ -72,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     previewing.add_argument(
         "--count", type=_count, default=5, help="runs of each vendor and stream (default: 5)"
     )
+    for reading in (rendering, previewing):
+        reading.add_argument(
+            "--namespace",
+            "-n",
+            default="default",
+            help="of resources that name none (default: default); spread: Hashed hangs on it",
+        )
     return parser
 
 
@@ -111,10 +118,10 @@ def _run(settings: Settings) -> int:
     return ExitCode.OK
 
 
-def _render(settings: Settings, path: str, wanted: str | None) -> None:
-    served = _served(settings, path)
-    if wanted is not None:
-        sys.stdout.write(_contract(settings, served, path, wanted))
+def _render(settings: Settings, parsed: argparse.Namespace) -> None:
+    served = _served(settings, parsed)
+    if parsed.run is not None:
+        sys.stdout.write(_contract(settings, served, parsed.file, parsed.run))
         return
     documents = [
         render.cron_job(resource, accepted, settings)
@@ -143,18 +150,21 @@ def _contract(
     return runs[key].model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"
 
 
-def _preview(settings: Settings, path: str, at: datetime | None, count: int) -> None:
-    after = at or datetime.now(UTC)
-    sys.stdout.write(preview.table(_served(settings, path), after=after, count=count) + "\n")
+def _preview(settings: Settings, parsed: argparse.Namespace) -> None:
+    after = parsed.at or datetime.now(UTC)
+    table = preview.table(_served(settings, parsed), after=after, count=parsed.count)
+    sys.stdout.write(f"{table}\n")
 
 
-def _served(settings: Settings, path: str) -> list[tuple[VendorSync, list[Accepted]]]:
+def _served(
+    settings: Settings, parsed: argparse.Namespace
+) -> list[tuple[VendorSync, list[Accepted]]]:
     """Return the resources of a file, all of which can be served, or raise _UsageError."""
     found = []
-    for resource in files.load(path):
+    for resource in files.load(parsed.file, namespace=parsed.namespace):
         accepted, refused = preview.judged(resource, settings=settings, policies=load_policy)
         for refusal in refused:
-            raise _UsageError(f"{path}: VendorSync {resource.metadata.name}: {refusal}")
+            raise _UsageError(f"{parsed.file}: VendorSync {resource.metadata.name}: {refusal}")
         found.append((resource, accepted))
     return found
 

@@ -33,8 +33,11 @@ class FileError(ValueError):
     """A file that cannot be used; the text names it, the field and the value."""
 
 
-def load(path: str) -> list[VendorSync]:
-    """Return the VendorSync resources of a file (`-`: standard input), or raise FileError."""
+def load(path: str, *, namespace: str = "default") -> list[VendorSync]:
+    """Return the VendorSync resources of a file (`-`: standard input), or raise FileError.
+
+    `namespace` is that of the resources that name none.
+    """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         documents = list(YAML(typ="safe", pure=True).load_all(text))
@@ -42,7 +45,9 @@ def load(path: str) -> list[VendorSync]:
         raise FileError(f"{path}: {error.strerror}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise FileError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    found = [_resource(path, document) for document in _resources(documents)]
+    found = [
+        _resource(path, _in_namespace(document, namespace)) for document in _resources(documents)
+    ]
     if not found:
         raise FileError(f"{path}: no resource of kind {KIND} in it")
     return found
@@ -72,6 +77,13 @@ def dump(documents: list[dict[str, Any]]) -> str:
     stream = StringIO()
     yaml.dump_all(documents, stream)
     return stream.getvalue()
+
+
+def _in_namespace(document: dict[str, Any], namespace: str) -> dict[str, Any]:
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or "namespace" in metadata:
+        return document
+    return document | {"metadata": metadata | {"namespace": namespace}}
 
 
 def _resources(documents: list[Any]) -> Iterator[dict[str, Any]]:

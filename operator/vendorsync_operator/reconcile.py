@@ -312,13 +312,15 @@ class Reconciler:
         if visit.resource.status.observed_generation is not None:
             await self._verify(visit)
         try:
-            return LiveCronJob.of(await self._cluster.apply_cron_job(rendered, None))
+            live = LiveCronJob.of(await self._cluster.apply_cron_job(rendered, None))
         except ConflictError:
             metadata = rendered["metadata"]
             found = await self._cluster.read_cron_job((metadata["namespace"], metadata["name"]))
             if found is None:
                 raise
             return LiveCronJob.of(found)
+        logger.info("cron job made", extra={"cron_job": live.key[1], "resource": visit.live.key})
+        return live
 
     async def _verify(self, visit: _Visit) -> None:
         """Make sure that the resource exists, so that nothing is created for a ghost.
@@ -411,6 +413,7 @@ class Reconciler:
             )
             return
         self._memory(visit.live).requested.add(key[1])
+        logger.info("run requested", extra={"job": key[1], "resource": visit.live.key})
 
     def _is_ours(self, key: Key, cron_job: str) -> bool:
         known = self._cache.jobs.get(key)
@@ -432,6 +435,7 @@ class Reconciler:
             generation=known if known and visit.failure else visit.live.generation,
             unfinished=visit.failure is not None,
             suspended=visit.resource.spec.suspend or not self._settings.schedule.enabled,
+            switched_off=not self._settings.schedule.enabled,
             assignments=tuple(visit.assignments),
             timetables=timetables,
             shares={key: each.share for key, each in visit.accepted.items() if each.share},

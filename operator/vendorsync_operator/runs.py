@@ -144,7 +144,7 @@ def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
     happened = {
         "result": result.value,
         "reason": reason,
-        "message": _message(ended, result),
+        "message": _message(entry, ended, result),
         "trigger": ended.job.trigger.value,
         "job": ended.job.key[1][:63],
         "exit_code": ended.exit_code or None,
@@ -188,10 +188,12 @@ def _verdict(ended: Outcome) -> tuple[Result, str]:
     return report.result, report.reason
 
 
-def _message(ended: Outcome, result: Result) -> str | None:
+def _message(entry: VendorStatus, ended: Outcome, result: Result) -> str | None:
     if result is Result.SUCCEEDED:
         return None
     text = ended.report.message if ended.report else ended.fault
+    if ended.report is None and entry.delay:
+        text = f"{entry.delay.message}; {text}"
     return clean(text) or None
 
 

@@ -36,7 +36,7 @@ _PART_LIMIT = 300
 """Most characters that a condition says of one vendor and stream, without the advice."""
 _PARTS_LIMIT = 600
 """Most characters of all these parts, so that the status stays small: many of them are shorter."""
-_SLOWED_LIMIT = 190
+_SLOWED_LIMIT = 160
 """Most characters about runs that are slowed; each entry says it too."""
 _SHORTEST_PART = 60
 """With less than that for each part, names are told by reason."""
@@ -77,6 +77,8 @@ class Sight:
     """Of the spec that the status speaks of."""
     suspended: bool
     """Scheduled runs of the whole resource rest."""
+    switched_off: bool = False
+    """They rest by the operator's own setting, whatever the resource says."""
     assignments: tuple[Assignment, ...] = ()
     timetables: dict[tuple[str, str], Timetable] = field(default_factory=dict)
     """Effective schedules by vendor and stream, of those that are accepted."""
@@ -293,7 +295,8 @@ def _synced(
     sight: Sight, active: list[VendorStatus]
 ) -> tuple[ConditionStatus, ConditionReason, str]:
     if sight.suspended:
-        return "Unknown", ConditionReason.SUSPENDED, "scheduled runs are suspended"
+        switch = " by the operator's ENABLE_PLANT_SYNC_CRON" if sight.switched_off else ""
+        return "Unknown", ConditionReason.SUSPENDED, f"scheduled runs are suspended{switch}"
     if not active:
         return "Unknown", ConditionReason.NO_STREAMS, "every vendor or stream is suspended"
     late = [entry for entry in active if entry.delay]
@@ -329,11 +332,7 @@ def _slowed(active: list[VendorStatus]) -> str:
     told = [f"{', '.join(names)} to {minutes}" for minutes, names in groups]
     if not told:
         return ""
-    return _cut(
-        "(scheduled runs are slowed until one succeeds, one by hand goes at once:"
-        f" {'; '.join(told)})",
-        _SLOWED_LIMIT,
-    )
+    return _cut(f"(scheduled runs are slowed until one succeeds: {'; '.join(told)})", _SLOWED_LIMIT)
 
 
 def _delay_advice(reason: str) -> str:

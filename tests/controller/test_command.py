@@ -102,6 +102,22 @@ def test_preview_prints_the_next_runs_in_the_zone_and_in_utc(invoke):
     assert rows[1][4:6] == ["2026-11-23", "06:00"]
 
 
+def test_the_offset_of_a_resource_without_a_namespace_is_that_of_the_one_given(invoke):
+    hashed = GOOD.replace("intervalMinutes: 15", "{intervalMinutes: 15, spread: Hashed}")
+    hashed = hashed.replace("  schedule:\n    {", "  schedule: {").replace(
+        "    restrictedWindows:\n    - {start: 19:00, end: 06:00}\n", ""
+    )
+    nowhere = hashed.replace(", namespace: solar", "")
+
+    named = invoke("preview", hashed, "--at", "2026-11-23T06:00:00Z")
+    given = invoke("preview", nowhere, "--at", "2026-11-23T06:00:00Z", "-n", "solar")
+    other = invoke("preview", nowhere, "--at", "2026-11-23T06:00:00Z")
+
+    assert named[0] == 0
+    assert named == given
+    assert named[1] != other[1]
+
+
 def test_preview_says_what_is_suspended(invoke):
     text = GOOD.replace("spec:\n", "spec:\n  suspend: true\n")
 

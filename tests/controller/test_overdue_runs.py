@@ -51,7 +51,7 @@ def test_a_job_whose_pod_no_node_takes_turns_synced_false_within_a_minute():
     assert world.message("Synced") == (
         "alpha/plants: Unschedulable: no node takes the run's pod: no node has the labels of"
         " spec.run.nodeSelector. Correct spec.run.nodeSelector, tolerations or resources, or add a"
-        " node that suits them."
+        " node that suits them. Then delete the Job that waits, which keeps what it was made with."
     )
     assert world.condition("Degraded") == ("True", "ActionRequired")
     assert world.entry()["delay"]["reason"] == "Unschedulable"
@@ -325,3 +325,17 @@ def test_a_run_that_changed_nothing_hides_no_missed_tick():
     world.reconcile()
 
     assert world.entry()["delay"]["reason"] == "NotStarted"
+
+
+def test_a_run_that_never_started_says_why_also_after_its_deadline():
+    world = stuck()
+    world.wait(seconds=50)
+
+    world.finish("job-1", condition="Failed", reason="DeadlineExceeded", finished=TICK)
+    world.reconcile()
+
+    assert world.entry()["reason"] == "NoReport"
+    assert world.entry()["message"].startswith(
+        "no node takes the run's pod: no node has the labels"
+    )
+    assert "DeadlineExceeded" in world.entry()["message"]

@@ -521,6 +521,7 @@ def test_the_whole_operator_can_be_switched_to_rest():
 
     assert world.cluster.cron_jobs[CRON_JOB]["spec"]["suspend"] is True
     assert world.condition("Synced") == ("Unknown", "Suspended")
+    assert world.message("Synced").endswith("by the operator's ENABLE_PLANT_SYNC_CRON")
 
 
 @pytest.mark.promise("P1")

@@ -100,7 +100,7 @@ def test_a_failing_vendor_is_named_with_its_reason_and_the_other_keeps_its_succe
     assert conditions(found)["Synced"] == ("False", "RunsFailed")
     assert message(found, "Synced") == (
         "beta/plants: CredentialsRejected: it refused the login (scheduled runs are slowed until"
-        " one succeeds, one by hand goes at once: beta/plants to 60m)"
+        " one succeeds: beta/plants to 60m)"
     )
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert message(found, "Degraded").startswith(
