@@ -125,8 +125,8 @@ class LiveCronJob:
     settled: str = ""
 
     @classmethod
-    def of(cls, document: Document) -> LiveCronJob:
-        """Strip a document of the API."""
+    def of(cls, document: Document, *, settled: str = "") -> LiveCronJob:
+        """Strip a document of the API; `settled` if it is the answer to what was just applied."""
         metadata, spec = document["metadata"], document.get("spec") or {}
         owner = _controller(metadata, KIND)
         labels = metadata.get("labels") or {}
@@ -147,7 +147,8 @@ class LiveCronJob:
             ticked=intern((document.get("status") or {}).get("lastScheduleTime") or ""),
             digest=hashlib.blake2b(text, digest_size=16).digest(),
             # Between the first list and the first visit the texts of all CronJobs are held at once.
-            packed=zlib.compress(text, 1),
+            packed=b"" if settled else zlib.compress(text, 1),
+            settled=settled,
         )
 
     @property

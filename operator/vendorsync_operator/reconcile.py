@@ -301,10 +301,12 @@ class Reconciler:
             return
         if _drifts(rendered, live):
             applied.pop(name, None)
-            live = LiveCronJob.of(await self._cluster.apply_cron_job(rendered, live.uid))
+            live = await self._apply_cron_job(rendered, live.uid)
             logger.info("cron job applied", extra={"cron_job": name, "resource": visit.live.key})
-        if live.settled != render.hash_of(rendered):
-            self._cache.cron_jobs.put(live.settle(render.hash_of(rendered)))
+        if not live.settled:
+            live = live.settle(render.hash_of(rendered))
+        if self._cache.cron_jobs.get(live.key) is not live:
+            self._cache.cron_jobs.put(live)
         applied[name] = (*source, render.hash_of(rendered))
 
     async def _create(self, visit: _Visit, rendered: Document) -> LiveCronJob:
@@ -312,7 +314,7 @@ class Reconciler:
         if visit.resource.status.observed_generation is not None:
             await self._verify(visit)
         try:
-            live = LiveCronJob.of(await self._cluster.apply_cron_job(rendered, None))
+            live = await self._apply_cron_job(rendered, None)
         except ConflictError:
             metadata = rendered["metadata"]
             found = await self._cluster.read_cron_job((metadata["namespace"], metadata["name"]))
@@ -321,6 +323,11 @@ class Reconciler:
             return LiveCronJob.of(found)
         logger.info("cron job made", extra={"cron_job": live.key[1], "resource": visit.live.key})
         return live
+
+    async def _apply_cron_job(self, rendered: Document, uid: str | None) -> LiveCronJob:
+        """Apply a CronJob; what comes back is what was rendered, so it is not compared."""
+        found = await self._cluster.apply_cron_job(rendered, uid)
+        return LiveCronJob.of(found, settled=render.hash_of(rendered))
 
     async def _verify(self, visit: _Visit) -> None:
         """Make sure that the resource exists, so that nothing is created for a ghost.
