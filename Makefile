@@ -49,7 +49,7 @@ bench-sync: .venv/installed  ## the sync job against other ways to do the same; 
 	@$(BIN)/python -m bench.sync
 
 bench-operator: .venv/installed  ## the operator at thousands of resources against bare requests; STRICT=1 as above
-	@$(BIN)/python -m bench.operator
+	@$(BIN)/python -m bench.operator $(WORKS)
 
 env: .venv/installed  ## print what points kubectl and helm at the demo: eval "$$(make -s env)"
 	@$(BIN)/python -m dev.cluster env

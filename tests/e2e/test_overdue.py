@@ -90,6 +90,7 @@ def obstructed(found):
 
 
 @pytest.mark.fault("K2")
+@pytest.mark.fault("H3")
 @pytest.mark.parametrize("case", OBSTACLES)
 def test_a_run_that_cannot_start_is_told_with_its_cause(obstructed, case):
     _, reason, words, seconds = OBSTACLES[case]
