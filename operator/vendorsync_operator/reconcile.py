@@ -111,8 +111,8 @@ class _Visit:
     assignments: list[resolve.Assignment]
     accepted: dict[tuple[str, str], Accepted] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    verified: bool = False
-    """The resource was read from the server, so it may own what is created."""
+    current: Document | None = None
+    """The resource as the server has it, once it was read."""
     request_done: str | None = None
     again: float | None = None
     """In how many seconds a run may have become overdue, or no longer be."""
@@ -329,18 +329,18 @@ class Reconciler:
         found = await self._cluster.apply_cron_job(rendered, uid)
         return LiveCronJob.of(found, settled=render.hash_of(rendered))
 
-    async def _verify(self, visit: _Visit) -> None:
-        """Make sure that the resource exists, so that nothing is created for a ghost.
+    async def _verify(self, visit: _Visit) -> Document:
+        """Return the resource as the server has it, so that nothing is done for a ghost.
 
-        That is for one whose CronJobs went away. One that is new was heard of a moment ago; should
-        it be gone again, what is made for it has no owner and is collected.
+        That is for one whose CronJobs went away or are to go. One that is new was heard of a moment
+        ago; should it be gone again, what is made for it has no owner and is collected.
         """
-        if visit.verified:
-            return
-        found = await self._cluster.read_resource(visit.live.key)
-        if found is None or found["metadata"]["uid"] != visit.live.uid:
-            raise _ResourceGoneError
-        visit.verified = True
+        if visit.current is None:
+            found = await self._cluster.read_resource(visit.live.key)
+            if found is None or found["metadata"]["uid"] != visit.live.uid:
+                raise _ResourceGoneError
+            visit.current = found
+        return visit.current
 
     async def _rest(self, visit: _Visit, assignment: resolve.Assignment) -> None:
         """Suspend the CronJob of what is refused, if there is one."""
@@ -365,9 +365,7 @@ class Reconciler:
         The streams are not equally quick: a leader before us may have made the CronJob for an edit
         that we have not heard of.
         """
-        found = await self._cluster.read_resource(visit.live.key)
-        if found is None or found["metadata"]["uid"] != visit.live.uid:
-            raise _ResourceGoneError
+        found = await self._verify(visit)
         if found["metadata"].get("generation") != visit.live.generation:
             self._cache.resources.found(found)
             return
