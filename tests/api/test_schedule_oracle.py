@@ -10,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dev.oracle import OracleError, oracle
+from tests.api.windows import WINDOWS
 from vendorsync_api.schedule import (
-    DAY,
     DAYS,
     INTERVALS,
     MONTHS,
     Cron,
     ScheduleError,
     Timetable,
-    Window,
     zone,
 )
 
@@ -106,15 +105,6 @@ EXPRESSIONS = st.builds(
         st.just("*") | fields(0, 6, DAYS),
     ),
 )
-WINDOWS = st.lists(
-    st.builds(
-        lambda start, length, days: Window(start, (start + length) % DAY, days),
-        st.integers(0, DAY - 1),
-        st.integers(1, DAY - 1),
-        st.frozensets(st.integers(0, 6), max_size=3),
-    ),
-    max_size=3,
-).map(tuple)
 
 
 @pytest.fixture(scope="module")

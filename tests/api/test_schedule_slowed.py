@@ -7,19 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.api.windows import WINDOWS
 from vendorsync_api.schedule import DAY, INTERVALS, Timetable, Window
 
 NIGHT = Window(19 * 60, 6 * 60)
 START = datetime(2026, 2, 1, tzinfo=UTC)
-WINDOWS = st.lists(
-    st.builds(
-        lambda start, length, days: Window(start, (start + length) % DAY, days),
-        st.integers(0, DAY - 1),
-        st.integers(1, DAY - 1),
-        st.frozensets(st.integers(0, 6), max_size=3),
-    ),
-    max_size=3,
-).map(tuple)
 
 
 def _values(low: int, high: int) -> st.SearchStrategy[str]:

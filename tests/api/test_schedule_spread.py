@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.api.windows import WINDOWS
 from vendorsync_api.schedule import DAY, INTERVALS, Timetable, Window, hashed_offset
 
 ORGANIZATIONS = 1_000
@@ -69,15 +70,7 @@ def test_the_minute_tells_nothing_of_the_hour():
 @given(
     st.sampled_from(INTERVALS),
     st.text(min_size=1, max_size=20),
-    st.lists(
-        st.builds(
-            lambda start, length, days: Window(start, (start + length) % DAY, days),
-            st.integers(0, DAY - 1),
-            st.integers(1, DAY - 1),
-            st.frozensets(st.integers(0, 6), max_size=3),
-        ),
-        max_size=3,
-    ).map(tuple),
+    WINDOWS,
     st.integers(0, 50),
 )
 def test_an_offset_is_less_than_the_interval_and_keeps_a_run_if_any_can(

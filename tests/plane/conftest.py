@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from dev.plane import Plane
+from dev.plane.proxy import Proxy
+from tests.plane.scene import Scene
 
 
 def pytest_collection_modifyitems(items):
@@ -64,6 +66,19 @@ def operator():
     for process in started:
         if process.alive:
             process.kill()
+
+
+@pytest.fixture
+def between(plane):
+    """A proxy between operator and API server that misbehaves on demand."""
+    with Proxy(plane.server, plane.ca) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(plane):
+    """A resource on a plane, and what becomes of it."""
+    return Scene(plane, "acme")
 
 
 @pytest.fixture

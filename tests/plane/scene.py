@@ -230,14 +230,19 @@ def ask(scene):
     scene.change(syncRequest="a")
 
 
-def play(scene):
-    """Go through a resource's life: created, edited, run on request, its runs recorded."""
+def play_up_to_its_runs(scene):
+    """Go through a resource's life until its requested runs are under way; return their Jobs."""
     begin(scene)
     scene.applied()
     edit(scene)
     scene.applied()
     ask(scene)
-    jobs = scene.requested("a")
+    return scene.requested("a")
+
+
+def play(scene):
+    """Go through a resource's life: created, edited, run on request, its runs recorded."""
+    jobs = play_up_to_its_runs(scene)
     scene.finish(*jobs)
     scene.recorded(*jobs)
 

@@ -23,17 +23,6 @@ DEAD_STREAM_SECONDS = 90
 
 
 @pytest.fixture
-def between(plane):
-    with Proxy(plane.server, plane.ca) as running:
-        yield running
-
-
-@pytest.fixture
-def scene(plane):
-    return Scene(plane, "acme")
-
-
-@pytest.fixture
 def start(plane, between, operator):
     def begin(name="operator", server=between, token=None, **env):
         return operator(plane, name, server=server.url, token=token, env=QUICK | env)

@@ -9,24 +9,13 @@ from functools import partial
 
 import pytest
 
-from dev.plane.proxy import Proxy, after, before, frozen, lists, slow, writes
+from dev.plane.proxy import after, before, frozen, lists, slow, writes
 from dev.stack.waiting import until
-from tests.plane.scene import Kept, Scene, ask, begin, edit, play, revive, sweep
+from tests.plane.scene import Kept, ask, begin, edit, play, play_up_to_its_runs, revive, sweep
 
 pytestmark = [pytest.mark.promise("P3"), pytest.mark.fault("K3"), pytest.mark.timeout(400)]
 
 QUICK = {"VENDORSYNC_STATUS_INTERVAL_SECONDS": "0"}
-
-
-@pytest.fixture
-def between(plane):
-    with Proxy(plane.server, plane.ca) as running:
-        yield running
-
-
-@pytest.fixture
-def scene(plane):
-    return Scene(plane, "acme")
 
 
 @pytest.fixture
@@ -83,12 +72,7 @@ def test_an_operator_that_lives_for_one_write_at_a_time_gets_there(calm, scene, 
         between.fault(after(process.kill), on=writes, times=2 * count) as kill,
         Kept(process, scene.api),
     ):
-        begin(scene)
-        scene.applied()
-        edit(scene)
-        scene.applied()
-        ask(scene)
-        jobs = scene.requested("a")
+        jobs = play_up_to_its_runs(scene)
         scene.finish(*jobs)
         scene.becomes(state)
 
@@ -98,12 +82,7 @@ def test_an_operator_that_lives_for_one_write_at_a_time_gets_there(calm, scene, 
 
 def test_results_that_came_while_nobody_looked_are_recorded(calm, scene, process):
     state, _, _ = calm
-    begin(scene)
-    scene.applied()
-    edit(scene)
-    scene.applied()
-    ask(scene)
-    jobs = scene.requested("a")
+    jobs = play_up_to_its_runs(scene)
     process.kill()
     scene.finish(*jobs)
     revive(process, scene.api)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.plane.scene import ALPHA, BETA, GAMMA, Scene, begin, revive, vendor
+from tests.plane.scene import ALPHA, BETA, GAMMA, begin, revive, vendor
 from vendorsync_api import run
 from vendorsync_api.crd import custom_resource_definition
 from vendorsync_api.reasons import Result, RunReason
@@ -17,11 +17,6 @@ from vendorsync_api.reasons import Result, RunReason
 pytestmark = [pytest.mark.timeout(200)]
 
 QUICK = {"VENDORSYNC_STATUS_INTERVAL_SECONDS": "0"}
-
-
-@pytest.fixture
-def scene(plane):
-    return Scene(plane, "acme")
 
 
 @pytest.fixture
