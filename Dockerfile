@@ -11,7 +11,8 @@ RUN python3 -m venv /opt/venv
 
 FROM base AS wheel
 COPY requirements/build.txt /src/requirements/build.txt
-RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /src/requirements/build.txt
+RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /src/requirements/build.txt \
+ && python3 -m pip check
 COPY pyproject.toml README.md /src/
 COPY operator /src/operator
 COPY syncjob /src/syncjob
@@ -20,18 +21,20 @@ RUN python3 -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --
 FROM base AS operator-venv
 ARG EXTRA_PACKAGES=""
 COPY requirements/operator.txt /src/operator.txt
-RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /src/operator.txt
+RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /src/operator.txt
 COPY --from=wheel /wheels /wheels
 RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --no-deps /wheels/*.whl $EXTRA_PACKAGES \
+ && python3 -m pip check \
  && python3 -m pip uninstall --yes --quiet pip \
  && python3 -m compileall -q -j 0 /opt/venv/lib
 
 FROM base AS syncjob-venv
 ARG EXTRA_PACKAGES=""
 COPY requirements/syncjob.txt /src/syncjob.txt
-RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /src/syncjob.txt
+RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /src/syncjob.txt
 COPY --from=wheel /wheels /wheels
 RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --no-deps /wheels/*.whl $EXTRA_PACKAGES \
+ && python3 -m pip check \
  && python3 -m pip uninstall --yes --quiet pip \
  && python3 -m compileall -q -j 0 /opt/venv/lib
 

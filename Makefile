@@ -13,8 +13,9 @@ help:  ## list the targets
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "VendorSync needs Python 3.11 or newer, this is %s; name another one: make PYTHON=python3.13" % sys.version.split()[0])'
 	@echo "installing the pinned packages into .venv (a minute, once)"
 	@$(PYTHON) -m venv .venv
-	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) check
 	@touch $@
 
 check: lint fast  ## format, lint, types, import rules and the fast tests: the loop while editing

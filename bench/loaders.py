@@ -109,8 +109,11 @@ def environment(name: str) -> Path:
         if not complete.exists():
             _say(f"installing requirements/{name}.txt into the cache (once)")
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-            install = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes"]
-            subprocess.run([*install, "--requirement", str(lock)], check=True)
+            pip = [str(python), "-m", "pip", "--quiet"]
+            # The lock is complete: nothing is left to resolve, whatever an index has by now.
+            install = ["install", "--no-deps", "--require-hashes", "--requirement", str(lock)]
+            subprocess.run([*pip, *install], check=True)
+            subprocess.run([*pip, "check"], check=True, stdout=sys.stderr)
             complete.touch()
     return python
 
