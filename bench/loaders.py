@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dev.cluster.folders import cache_folder, locked
-from dev.lock import ROOT
+from dev.lock.folder import LOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,7 +99,7 @@ def foreign(name: str, **environ: str) -> Program:
 
 def environment(name: str) -> Path:
     """Return the Python of the environment of requirements/<name>.txt, made when there is none."""
-    lock = ROOT / "requirements" / f"{name}.txt"
+    lock = LOCKS / f"{name}.txt"
     version = ".".join(map(str, sys.version_info[:2]))
     digest = sha256(lock.read_bytes()).hexdigest()[:12]
     folder = cache_folder() / "bench" / f"{name}-{version}-{digest}"
