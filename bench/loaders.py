@@ -111,8 +111,10 @@ def environment(name: str) -> Path:
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
             pip = [str(python), "-m", "pip", "--quiet"]
             # The lock is complete: nothing is left to resolve, whatever an index has by now.
-            install = ["install", "--no-deps", "--require-hashes", "--requirement", str(lock)]
-            subprocess.run([*pip, *install], check=True)
+            subprocess.run(
+                [*pip, "install", "--no-deps", "--require-hashes", "--requirement", str(lock)],
+                check=True,
+            )
             subprocess.run([*pip, "check"], check=True, stdout=sys.stderr)
             complete.touch()
     return python
