@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dev.cluster.folders import cache_folder, locked
-from dev.lock.folder import LOCKS
+from dev.lock.folder import LOCKS, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,6 +55,7 @@ class Program:
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     text=True,
+                    cwd=ROOT,
                     env={**os.environ, **self.environ, **own},
                 ) as process,
             ):
@@ -93,8 +94,7 @@ def ours() -> Program:
 def foreign(name: str, **environ: str) -> Program:
     """Return a program of this folder that runs in its own environment: dlt or singer."""
     python = environment(f"bench-{name}")
-    script = Path(__file__).with_name(f"{name}_load.py")
-    return Program((str(python), str(script)), QUIET | environ)
+    return Program((str(python), "-m", f"bench.{name}_load"), QUIET | environ)
 
 
 def environment(name: str) -> Path:
