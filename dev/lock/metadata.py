@@ -6,6 +6,7 @@ neither, so that nothing could tell without an index whether one is complete.
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from dev.lock.environments import ENVIRONMENTS
 from dev.lock.folder import LOCKS
@@ -76,14 +78,14 @@ def pinned(folder: Path = LOCKS) -> dict[str, Pin]:
 def refresh() -> Known:
     """Bring the file in step with the locks; pip reads what is new, and nothing else is asked."""
     pins, known = pinned(), load()
-    found = known | _asked([pin for key, pin in pins.items() if key not in known])
+    found = known | ask([pin for key, pin in pins.items() if key not in known])
     kept = {key: found[key] for key in sorted(pins)}
     documents = {key: each.document for key, each in kept.items()}
     FILE.write_text(json.dumps(documents, indent=1) + "\n", encoding="utf-8")
     return kept
 
 
-def _asked(pins: Iterable[Pin]) -> Known:
+def ask(pins: Iterable[Pin]) -> Known:
     """Return the METADATA of wheels, as pip reports it without an installation."""
     found: Known = {}
     for python, requirements in _rounds(pins):
@@ -96,18 +98,18 @@ def _asked(pins: Iterable[Pin]) -> Known:
             command += ["--only-binary=:all:", f"--python-version={python}", f"--target={scratch}"]
             subprocess.run([*command, *requirements], check=True)
             for item in json.loads(report.read_text(encoding="utf-8"))["install"]:
-                read = item["metadata"]
-                key = f"{canonicalize_name(read['name'])}=={read['version']}"
-                found[key] = Metadata.of(read.get("requires_python"), read.get("requires_dist"))
+                told = item["metadata"]
+                key = f"{canonicalize_name(told['name'])}=={Version(told['version'])}"
+                found[key] = Metadata.of(told.get("requires_python"), told.get("requires_dist"))
     return found
 
 
 def _rounds(pins: Iterable[Pin]) -> Iterator[tuple[str, list[str]]]:
     """Yield Pythons and what to ask for each; pip takes one version of a name at a time."""
     rounds: Mapping[tuple[str, int], list[str]] = defaultdict(list)
-    versions: Mapping[str, Iterator[int]] = defaultdict(lambda: iter(range(1 << 16)))
+    versions: Mapping[str, Iterator[int]] = defaultdict(itertools.count)
     for pin in pins:
         python = next(each.python for each in ENVIRONMENTS if each.meets(pin.marker))
-        rounds[python, next(versions[pin.name])].append(str(pin))
+        rounds[python, next(versions[pin.name])].append(pin.key)
     for (python, _), requirements in rounds.items():
         yield python, requirements

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import Requirement
 
 from dev.lock import closure, metadata
+from dev.lock.environments import PYTHONS
 from dev.lock.folder import LOCKS, ROOT
 from dev.lock.pins import read
 
@@ -20,7 +21,7 @@ COMMON: Final = [
     "--quiet",
     "--universal",
     "--python-version",
-    "3.11",
+    PYTHONS[0],
     "--generate-hashes",
     "--no-emit-index-url",
     "--no-emit-find-links",

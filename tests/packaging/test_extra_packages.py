@@ -4,18 +4,18 @@ The lock pins table 1, and the index has table 2 as well. Adapter 1 wants any ta
 which is not in the lock. Adapter 2 wants table 2.
 """
 
-import base64
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import venv
-import zipfile
 from pathlib import Path
 
 import pip
 import pytest
+
+from tests.packaging.wheels import write_wheel
 
 pytestmark = pytest.mark.slow
 
@@ -29,36 +29,6 @@ WHEELS = {
 }
 NONE = {"table": "1", "vendorsync": "1"}
 """What the image has without anything extra."""
-
-
-def write_wheel(folder, name, version, requires=()):
-    """Write a wheel with metadata and nothing else; return its path."""
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{info}/METADATA": "\n".join(
-            [
-                "Metadata-Version: 2.1",
-                f"Name: {name}",
-                f"Version: {version}",
-                *(f"Requires-Dist: {each}" for each in requires),
-                "",
-            ]
-        ),
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = [f"{file},{_digest(text)},{len(text)}" for file, text in files.items()]
-    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""])
-    with zipfile.ZipFile(path, "w") as archive:
-        for file, text in files.items():
-            archive.writestr(file, text)
-    return path
-
-
-def _digest(text):
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
 def steps(target):

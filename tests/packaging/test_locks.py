@@ -1,5 +1,6 @@
 """Each lock is closed: whatever its distributions require is in it, on all that we support."""
 
+import tomllib
 from importlib.metadata import distribution
 
 import pytest
@@ -9,9 +10,11 @@ from packaging.requirements import Requirement
 from bench.lock import WANTED
 from dev.lock import metadata, wanted
 from dev.lock.closure import OpenLockError, demand_closed
+from dev.lock.environments import PYTHONS
 from dev.lock.folder import LOCKS
 from dev.lock.metadata import Metadata
 from dev.lock.pins import Pin, PinError, read
+from tests.packaging.wheels import write_wheel
 
 SETS = wanted.of_project() | WANTED
 
@@ -26,6 +29,12 @@ def test_a_lock_holds_all_that_its_distributions_require(name, known):
     requirements = [*map(Requirement, SETS[name])]
 
     demand_closed(name, read(LOCKS / f"{name}.txt"), requirements, known)
+
+
+def test_locks_serve_every_python_from_the_oldest_that_the_project_takes():
+    project = tomllib.loads((LOCKS.parent / "pyproject.toml").read_text())["project"]
+
+    assert project["requires-python"] == f">={PYTHONS[0]}"
 
 
 def test_every_lock_has_something_that_it_is_made_for():
@@ -113,3 +122,18 @@ def test_a_pin_is_read_with_name_version_extras_and_marker():
     assert str(pin) == "some-report==1.0"
     assert pin.extras == frozenset({"colour"})
     assert Marker(pin.marker) == Marker("os_name == 'posix'")
+
+
+@pytest.mark.slow
+def test_what_wheels_require_is_read_without_an_installation(tmp_path, monkeypatch):
+    write_wheel(tmp_path, "table", "1")
+    write_wheel(tmp_path, "table", "2", requires=("paint>=3", "ink; extra == 'print'"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+
+    found = metadata.ask(map(Pin.parse, ["table==1", "table==2 ; python_version >= '3.13'"]))
+
+    assert found == {
+        "table==1": requiring(),
+        "table==2": requiring("paint>=3", "ink; extra == 'print'"),
+    }
