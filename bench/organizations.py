@@ -13,9 +13,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from vendorsync_api import run
+from vendorsync_api.group import KIND, PLURAL
 from vendorsync_api.policy import InstalledPolicies
 from vendorsync_api.reasons import Result, RunReason, Trigger
-from vendorsync_api.v1alpha1 import API_VERSION, KIND, PLURAL
+from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator.cache import Cache
 from vendorsync_operator.events import Recorder
 from vendorsync_operator.reconcile import Reconciler

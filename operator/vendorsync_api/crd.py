@@ -11,6 +11,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vendorsync_api import group
 from vendorsync_api import v1alpha1 as api
 
 if TYPE_CHECKING:
@@ -67,16 +68,16 @@ def custom_resource_definition() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{api.PLURAL}.{api.GROUP}"},
+        "metadata": {"name": f"{group.PLURAL}.{group.GROUP}"},
         "spec": {
-            "group": api.GROUP,
+            "group": group.GROUP,
             "scope": "Namespaced",
             "names": {
-                "kind": api.KIND,
-                "listKind": f"{api.KIND}List",
-                "plural": api.PLURAL,
-                "singular": api.SINGULAR,
-                "shortNames": list(api.SHORT_NAMES),
+                "kind": group.KIND,
+                "listKind": f"{group.KIND}List",
+                "plural": group.PLURAL,
+                "singular": group.SINGULAR,
+                "shortNames": list(group.SHORT_NAMES),
                 "categories": ["all"],
             },
             "versions": [

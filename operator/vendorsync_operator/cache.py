@@ -20,8 +20,8 @@ from sys import intern
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from vendorsync_api import run
+from vendorsync_api.group import KIND
 from vendorsync_api.reasons import Trigger
-from vendorsync_api.v1alpha1 import KIND
 from vendorsync_operator.render import REQUEST_ANNOTATION
 
 if TYPE_CHECKING:

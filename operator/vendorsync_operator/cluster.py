@@ -23,7 +23,8 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from vendorsync_api import run
-from vendorsync_api.v1alpha1 import API_VERSION, KIND, PLURAL
+from vendorsync_api.group import KIND, PLURAL
+from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import lease
 from vendorsync_operator.lease import Record, UnreachableError
 from vendorsync_operator.reconcile import ConflictError, RefusedError

@@ -7,7 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from vendorsync_api.v1alpha1 import API_VERSION, KIND
+from vendorsync_api.group import KIND
+from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import runs
 
 if TYPE_CHECKING:

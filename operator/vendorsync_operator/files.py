@@ -17,7 +17,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 
-from vendorsync_api.v1alpha1 import API_VERSION, KIND, VendorSync
+from vendorsync_api.group import KIND
+from vendorsync_api.v1alpha1 import API_VERSION, VendorSync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

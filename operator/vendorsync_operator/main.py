@@ -28,8 +28,8 @@ from urllib.parse import urlsplit
 
 import kopf
 
+from vendorsync_api.group import PLURAL
 from vendorsync_api.policy import InstalledPolicies
-from vendorsync_api.v1alpha1 import PLURAL
 from vendorsync_operator import handlers, health, intake, lease
 from vendorsync_operator.cache import Cache
 from vendorsync_operator.cluster import (

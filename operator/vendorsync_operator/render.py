@@ -7,9 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api import run
+from vendorsync_api.group import KIND
 from vendorsync_api.reasons import ExitCode
-from vendorsync_api.schedule import DAYS, clock
-from vendorsync_api.v1alpha1 import API_VERSION, KIND
+from vendorsync_api.schedule import DAYS, time_of_day
+from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import quantity
 from vendorsync_operator.names import request_job_name
 
@@ -299,8 +300,8 @@ def _run_schedule(resource: VendorSync, accepted: Accepted) -> run.RunSchedule:
         time_zone=timetable.time_zone,
         windows=tuple(
             run.RunWindow(
-                start=clock(window.start),
-                end=clock(window.end),
+                start=time_of_day(window.start),
+                end=time_of_day(window.end),
                 days=tuple(DAYS[day] for day in sorted(window.days)),
             )
             for window in timetable.windows

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vendorsync_api import run
+from vendorsync_api.group import KIND
 from vendorsync_api.policy import AlertListing, Budget, Options, PolicyError, VendorPolicy
-from vendorsync_api.v1alpha1 import API_VERSION, KIND, VendorSync
+from vendorsync_api.v1alpha1 import API_VERSION, VendorSync
 from vendorsync_operator.cache import LiveJob
 from vendorsync_operator.settings import Settings
 

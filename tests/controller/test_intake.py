@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 
 from tests.controller.build import document
-from vendorsync_api.v1alpha1 import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from vendorsync_api.group import GROUP, KIND, PLURAL
+from vendorsync_api.v1alpha1 import API_VERSION, VERSION
 from vendorsync_operator import handlers, main
 from vendorsync_operator.intake import Intake, session
 

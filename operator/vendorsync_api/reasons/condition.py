@@ -1,0 +1,80 @@
+"""Why a condition of a VendorSync is as it is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ConditionReason(StrEnum):
+    """Why a condition of a VendorSync is as it is."""
+
+    advice: str
+
+    def __new__(cls, value: str, advice: str = "") -> ConditionReason:
+        """Attach the advice to the word."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.advice = advice
+        return member
+
+    APPLIED = ("Applied", "Nothing to do: every CronJob is as the spec asks.")
+    SUSPENDED = (
+        "Suspended",
+        "spec.suspend is true; set it to false to sync again. Or the operator's own switch is off,"
+        " if the message says so: defaults.enabled of the chart (ENABLE_PLANT_SYNC_CRON).",
+    )
+    SPEC_INVALID = ("SpecInvalid", "Correct the field named in the message.")
+    UNKNOWN_TIME_ZONE = (
+        "UnknownTimeZone",
+        "Use a name of the IANA time zone database, such as Asia/Kolkata.",
+    )
+    UNKNOWN_ADAPTER = (
+        "UnknownAdapter",
+        "Use one of the adapters that the message lists, or install the adapter's package into"
+        " both images.",
+    )
+    STREAM_UNSUPPORTED = (
+        "StreamUnsupported",
+        "Remove the stream, or use an adapter that provides it.",
+    )
+    OPTIONS_INVALID = ("OptionsInvalid", "Correct vendors[].options as the message says.")
+    ENDPOINT_NOT_ALLOWED = (
+        "EndpointNotAllowed",
+        "Use one of the endpoints that the message lists, or have an administrator add yours to"
+        " the operator's allowedEndpoints.",
+    )
+    BUDGET_EXCEEDED = (
+        "BudgetExceeded",
+        "Lengthen the interval or widen the restricted window until the vendor's allowance of"
+        " calls suffices; the message shows the sum.",
+    )
+    NEVER_RUNS = (
+        "NeverRuns",
+        "The schedule has no tick left: its dates do not exist, or the restricted windows cover"
+        " them. Change the schedule or shorten a window.",
+    )
+    NAME_CONFLICT = (
+        "NameConflict",
+        "A CronJob of that name belongs to somebody else. Rename the resource or the vendor, or"
+        " remove the CronJob.",
+    )
+    DUPLICATE_ORGANIZATION = (
+        "DuplicateOrganization",
+        "Another, older VendorSync serves this organization. Delete one of the two.",
+    )
+    API_REFUSED = (
+        "APIRefused",
+        "The API server refused an object; the message has its words. A quota, an admission policy"
+        " or a missing right is the usual cause.",
+    )
+    ALL_SYNCED = ("AllSynced", "Nothing to do.")
+    AWAITING_FIRST_RUN = ("AwaitingFirstRun", "Wait for the next tick, or start a run by hand.")
+    RUNS_FAILED = ("RunsFailed", "Read the reason of each vendor in status.vendors.")
+    RUNS_OVERDUE = (
+        "RunsOverdue",
+        "A run did not start in time or does not end. Do what the message says; status.vendors[]."
+        "delay names each one.",
+    )
+    NO_STREAMS = ("NoStreams", "Every vendor or stream is suspended, so there is nothing to sync.")
+    AS_EXPECTED = ("AsExpected", "Nothing to do.")
+    ACTION_REQUIRED = ("ActionRequired", "Do what the message says for each vendor it names.")

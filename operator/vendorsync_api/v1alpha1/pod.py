@@ -1,0 +1,135 @@
+"""How the pods of runs are made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
+
+from vendorsync_api.model import Model, about
+from vendorsync_api.v1alpha1.fields import LABEL_KEY, MAX_ID, LocalObjectRef, Quantity
+
+
+class ResourceAmounts(Model):
+    """Compute resources of the job's container, as in any pod."""
+
+    requests: Annotated[
+        dict[str, Quantity | int] | None,
+        about("Least amounts.", example={"cpu": "50m", "memory": "96Mi"}, max_length=8),
+    ] = None
+    limits: Annotated[
+        dict[str, Quantity | int] | None,
+        about("Most amounts.", example={"memory": "256Mi"}, max_length=8),
+    ] = None
+
+
+class Toleration(Model):
+    """A toleration of the job's pods, as in any pod."""
+
+    key: Annotated[str | None, about("Taint key.", example="dedicated", max_length=LABEL_KEY)] = (
+        None
+    )
+    operator: Annotated[
+        Literal["Exists", "Equal"] | None, about("How key and value match.", example="Equal")
+    ] = None
+    value: Annotated[str | None, about("Taint value.", example="batch", max_length=63)] = None
+    effect: Annotated[
+        Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None,
+        about("Taint effect.", example="NoSchedule"),
+    ] = None
+    toleration_seconds: Annotated[
+        int | None,
+        about("How long a NoExecute taint is borne.", example=60, unit="seconds", ge=0, le=MAX_ID),
+    ] = None
+
+
+class RunSettings(Model):
+    """How the runs' pods are made."""
+
+    deadline_seconds: Annotated[
+        int | None,
+        about(
+            "The longest a run may take; absent: ten minutes, or a minute less than the interval.",
+            example=600,
+            unit="seconds",
+            ge=30,
+            le=21_600,
+        ),
+    ] = None
+    resources: Annotated[
+        ResourceAmounts | None,
+        about("Compute resources of the run.", example={"limits": {"memory": "256Mi"}}),
+    ] = None
+    history_limit: Annotated[
+        int,
+        about(
+            "Finished Jobs kept of each kind, succeeded and failed.",
+            example=1,
+            unit="Jobs",
+            ge=1,
+            le=20,
+        ),
+    ] = 1
+    vanish_after: Annotated[
+        int,
+        about(
+            "Complete listings in a row that lack a plant before it is marked as vanished; one that"
+            " is listed again comes back at once.",
+            example=3,
+            unit="listings",
+            ge=1,
+            le=100,
+        ),
+    ] = 3
+    vanish_guard_percent: Annotated[
+        int,
+        about(
+            "Share of a vendor's plants that a listing may lack; if more are absent, none is marked"
+            " and the run ends as VanishHeld. Five plants always may be marked. 100 marks whatever"
+            " was absent for vanishAfter runs, all plants if need be.",
+            example=20,
+            unit="percent",
+            ge=0,
+            le=100,
+        ),
+    ] = 20
+    full_compare_hours: Annotated[
+        int,
+        about(
+            "Hours after which a run compares with the rows themselves and not only with what was"
+            " last written, so that columns which somebody else changed are put right.",
+            example=24,
+            unit="hours",
+            ge=1,
+            le=720,
+        ),
+    ] = 24
+    node_selector: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=63)]] | None,
+        about("Labels a node must have.", example={"kubernetes.io/os": "linux"}, max_length=16),
+    ] = None
+    tolerations: Annotated[
+        tuple[Toleration, ...] | None,
+        about(
+            "Taints that are borne.",
+            example=[{"key": "dedicated", "operator": "Exists"}],
+            max_length=16,
+            schema={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = None
+    priority_class_name: Annotated[
+        str | None,
+        about("Priority class of the pods.", example="batch-low", min_length=1, max_length=253),
+    ] = None
+    image_pull_secrets: Annotated[
+        tuple[LocalObjectRef, ...] | None,
+        about(
+            "Secrets to pull the job's image with.",
+            example=[{"name": "registry"}],
+            max_length=8,
+            schema={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+            },
+        ),
+    ] = None

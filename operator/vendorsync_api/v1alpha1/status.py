@@ -1,0 +1,247 @@
+"""What the operator writes: the status of a VendorSync."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from vendorsync_api.model import Model, about
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+
+class Condition(Model):
+    """One condition, after the Kubernetes API conventions."""
+
+    type: Annotated[str, about("Name of the condition.", example="Ready", max_length=316)]
+    status: Annotated[
+        Literal["True", "False", "Unknown"], about("Whether it holds.", example="True")
+    ]
+    reason: Annotated[str, about("Why, in one word.", example="Applied", max_length=1024)]
+    message: Annotated[
+        str, about("Why, and what to do.", example="2 CronJobs applied", max_length=4096)
+    ] = ""
+    observed_generation: Annotated[
+        int | None,
+        about("Generation of the spec it speaks of.", example=4, unit="generation", ge=0),
+    ] = None
+    last_transition_time: Annotated[
+        str,
+        about(
+            "When the status last changed.",
+            example="2026-11-22T08:00:00Z",
+            schema={"format": "date-time"},
+            max_length=40,
+        ),
+    ]
+
+
+class Display(Model):
+    """Effective values, for the printed columns."""
+
+    interval: Annotated[str | None, about("Interval or cron.", example="15m", max_length=120)] = (
+        None
+    )
+    window: Annotated[
+        str | None, about("Restricted windows.", example="19:00-06:00", max_length=400)
+    ] = None
+    vendors: Annotated[
+        str | None,
+        about(
+            "Vendors whose last plants run succeeded, of the active ones.",
+            example="2/3",
+            max_length=20,
+        ),
+    ] = None
+    last_sync_time: Annotated[
+        str | None,
+        about(
+            "When the newest run of plants that was not skipped ended, UTC; those of other streams"
+            " stand in vendors.",
+            example="2026-11-22T08:00:41Z",
+            max_length=40,
+        ),
+    ] = None
+
+
+def _count(what: str, example: int) -> FieldInfo:
+    return about(what, example=example, unit="rows", ge=0)
+
+
+class Summary(Model):
+    """Sums over the newest plants run of each active vendor."""
+
+    total_vendors: Annotated[int, about("Active vendors.", example=3, unit="vendors", ge=0)] = 0
+    successful: Annotated[int, about("Whose run succeeded.", example=2, unit="vendors", ge=0)] = 0
+    failed: Annotated[
+        int, about("Whose run failed or was partial.", example=1, unit="vendors", ge=0)
+    ] = 0
+    skipped: Annotated[int, about("Whose run was skipped.", example=0, unit="vendors", ge=0)] = 0
+    total_plants_synced: Annotated[int, _count("Plants that are in step.", 290)] = 0
+    total_plants_created: Annotated[int, _count("Plants that were new.", 10)] = 0
+    total_plants_updated: Annotated[int, _count("Plants that had changed.", 4)] = 0
+    duration_seconds: Annotated[
+        float, about("Length of the longest run.", example=2.4, unit="seconds", ge=0)
+    ] = 0
+
+
+def _time(what: str) -> FieldInfo:
+    return about(what, example="2026-11-22T08:00:41Z", unit="UTC", max_length=40)
+
+
+class Delay(Model):
+    """Why a run that should go on does not."""
+
+    reason: Annotated[str, about("Why, in one word.", example="Unschedulable", max_length=60)]
+    message: Annotated[
+        str,
+        about("What was found.", example="no node takes the run's pod", max_length=400),
+    ] = ""
+
+
+class VendorStatus(Model):
+    """The last run of one vendor and stream. Counts that are zero are left out."""
+
+    name: Annotated[str, about("Name of the vendor.", example="solarman", max_length=20)]
+    stream: Annotated[str, about("Name of the stream.", example="plants", max_length=20)]
+    result: Annotated[
+        str | None, about("How the last run ended.", example="Succeeded", max_length=40)
+    ] = None
+    reason: Annotated[str | None, about("Why, in one word.", example="Synced", max_length=60)] = (
+        None
+    )
+    standing: Annotated[
+        str | None,
+        about(
+            "Reason of the last run that was not skipped, while newer ones were; it decides the"
+            " conditions. The counts are that run's too.",
+            example="CredentialsRejected",
+            max_length=60,
+        ),
+    ] = None
+    message: Annotated[
+        str | None,
+        about(
+            "What happened and what to do; absent after success.",
+            example="the vendor refused the login",
+            max_length=600,
+        ),
+    ] = None
+    trigger: Annotated[
+        str | None, about("Schedule, Manual or Request.", example="Schedule", max_length=20)
+    ] = None
+    job: Annotated[
+        str | None,
+        about(
+            "Job of the last run.", example="organization-a-solarman-plants-29364510", max_length=63
+        ),
+    ] = None
+    exit_code: Annotated[
+        int | None,
+        about("Exit code, unless zero.", example=77, unit="exit code", ge=0, le=255),
+    ] = None
+    start_time: Annotated[str | None, _time("When the last run started.")] = None
+    completion_time: Annotated[str | None, _time("When the last run ended.")] = None
+    duration_seconds: Annotated[
+        float | None,
+        about("Length of the last run.", example=2.4, unit="seconds", ge=0),
+    ] = None
+    last_successful_time: Annotated[str | None, _time("When a run last succeeded.")] = None
+    last_failure_time: Annotated[str | None, _time("When a run last failed.")] = None
+    next_schedule_time: Annotated[str | None, _time("When the next run is due.")] = None
+    consecutive_failures: Annotated[
+        int | None,
+        about(
+            "Runs since the last success that failed or were partial.", example=2, unit="runs", ge=0
+        ),
+    ] = None
+    hard_failures: Annotated[
+        int | None,
+        about(
+            "Those of them that failed outright since the last partial run, neither partial nor"
+            " interrupted; absent where it was all of them, and after a partial run none. From"
+            " three on the scheduled runs are slowed.",
+            example=4,
+            unit="runs",
+            ge=0,
+        ),
+    ] = None
+    slowed_to: Annotated[
+        str | None,
+        about(
+            "Time between scheduled runs while they are slowed because the last ones failed; absent"
+            " otherwise. One success ends it.",
+            example="60m",
+            max_length=20,
+        ),
+    ] = None
+    delay: Annotated[
+        Delay | None,
+        about(
+            "Set while a run is overdue: it did not start in time or does not end.",
+            example={"reason": "Unschedulable", "message": "no node takes the run's pod"},
+        ),
+    ] = None
+    total: Annotated[int | None, _count("Records that the vendor listed.", 250)] = None
+    created: Annotated[int | None, _count("New records.", 10)] = None
+    updated: Annotated[int | None, _count("Changed records.", 4)] = None
+    unchanged: Annotated[int | None, _count("Records left alone.", 236)] = None
+    rejected: Annotated[int | None, _count("Records that could not be stored.", 0)] = None
+    duplicate: Annotated[int | None, _count("Records listed more than once.", 0)] = None
+    vanished: Annotated[int | None, _count("Records marked as vanished.", 0)] = None
+    repaired: Annotated[
+        int | None, _count("Records, among the changed ones, that somebody else had changed.", 0)
+    ] = None
+    budget_remaining: Annotated[
+        int | None,
+        about("Calls left of the vendor's allowance.", example=1860, unit="calls", ge=0),
+    ] = None
+
+
+class VendorSyncStatus(Model):
+    """What the operator saw last."""
+
+    observed_generation: Annotated[
+        int | None,
+        about("Generation of the spec that was applied.", example=4, unit="generation", ge=0),
+    ] = None
+    conditions: Annotated[
+        tuple[Condition, ...],
+        about(
+            "Ready: the spec is accepted and its CronJobs are applied. Synced: the last run of each"
+            " active vendor and stream succeeded, or used its share of the calls in a round that"
+            " takes several runs, and none is overdue. Degraded: somebody has to act.",
+            example=[],
+            max_length=8,
+            schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()
+    display: Annotated[
+        Display | None,
+        about("Effective values, for the printed columns.", example={"interval": "15m"}),
+    ] = None
+    next_schedule_time: Annotated[
+        str | None,
+        _time("When the next run of any vendor's plants is due; other streams stand in vendors."),
+    ] = None
+    last_sync_request: Annotated[
+        str | None,
+        about(
+            "The last syncRequest whose Jobs were all made.", example="2026-11-22-a", max_length=63
+        ),
+    ] = None
+    summary: Annotated[
+        Summary | None, about("Sums over the vendors.", example={"totalVendors": 3})
+    ] = None
+    vendors: Annotated[
+        tuple[VendorStatus, ...],
+        about(
+            "The last run of each vendor and stream, sorted by name and stream. With more than ten"
+            " of them an entry leaves out startTime, exitCode, counts other than created, updated"
+            " and unchanged, and whatever follows from its other fields: the trigger Schedule, and"
+            " the last time of success or failure where that is completionTime.",
+            example=[],
+            max_length=100,
+            schema={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = ()
