@@ -24,7 +24,7 @@ from vendorsync_operator.reconcile import Reconciler
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vendorsync_operator.cache import Key
+    from vendorsync_operator.live import Key
     from vendorsync_operator.settings import Settings
 
 Document = dict[str, Any]

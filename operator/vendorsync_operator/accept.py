@@ -67,13 +67,13 @@ class Accepted:
     """Secret that signs the certificate of the vendor's address."""
     detail_calls: int | None = None
     """Calls about single plants that each run may make; None without a limit."""
-    clock: Timetable | None = None
+    pace: Timetable | None = None
     """What scheduled runs follow while they are slowed; None for the timetable itself."""
 
     @property
     def expression(self) -> str:
         """The CronJob's schedule."""
-        return (self.clock or self.timetable).expression
+        return (self.pace or self.timetable).expression
 
     @property
     def share(self) -> Share | None:

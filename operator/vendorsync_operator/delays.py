@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import DelayReason
+from vendorsync_api.run import CONTAINER
 from vendorsync_api.v1alpha1 import Delay
-from vendorsync_operator.render import CONTAINER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from vendorsync_operator.cache import LiveCronJob, LiveJob
+    from vendorsync_operator.live import LiveCronJob, LiveJob
 
     Document = dict[str, Any]
 

@@ -23,7 +23,7 @@ STALL_LIMIT = 600.0
 """Seconds that one key may occupy a worker, or that keys may wait while none is finished."""
 
 
-class Pulse:
+class Heartbeat:
     """When one stream, or the Lease, was last heard of, and last tried without success."""
 
     def __init__(self, name: str, clock: Callable[[], float]) -> None:
@@ -74,13 +74,13 @@ class Health:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._pulses: dict[str, Pulse] = {}
+        self._pulses: dict[str, Heartbeat] = {}
         self._stalled: Callable[[], float] | None = None
         self._role: Callable[[], str] | None = None
 
-    def expect(self, name: str) -> Pulse:
+    def expect(self, name: str) -> Heartbeat:
         """Start to expect word of a stream."""
-        return self._pulses.setdefault(name, Pulse(name, self._clock))
+        return self._pulses.setdefault(name, Heartbeat(name, self._clock))
 
     def started(self, stalled: Callable[[], float], role: Callable[[], str]) -> None:
         """Note that the first lists are read.

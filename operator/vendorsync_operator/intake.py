@@ -22,10 +22,11 @@ from vendorsync_operator.watch import DENIALS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, MutableMapping
 
-    from vendorsync_operator.watch import Pulse, Sink
+    from vendorsync_operator.pulse import Pulse
+    from vendorsync_operator.watch import Sink
 
 
-class DeniedError(aiohttp.ClientConnectionError):
+class RequestDeniedError(aiohttp.ClientConnectionError):
     """The API server refuses a request; of a kind that kopf tries again later, whatever it asked.
 
     By itself it would end at some of these answers and log in again at others, without a pause.
@@ -139,12 +140,12 @@ def _failed(intakes: Iterable[Intake], why: str) -> None:
 
 
 async def _judge(response: aiohttp.ClientResponse, intakes: Iterable[Intake]) -> None:
-    """Tell of an answer that is no success; raise DeniedError if it is a refusal."""
+    """Tell of an answer that is no success; raise RequestDeniedError if it is a refusal."""
     if response.status in DENIALS:
         why = f"HTTP {response.status}: {(await response.text())[:300]}"
         response.release()
         for intake in intakes:
             intake.pulse.denied(why)
-        raise DeniedError(why)
+        raise RequestDeniedError(why)
     if not response.ok:
         _failed(intakes, f"HTTP {response.status}")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
+    from vendorsync_operator.pulse import Pulse
+
 logger = logging.getLogger(__name__)
 
 
@@ -31,7 +33,7 @@ class UnreachableError(Exception):
     """The Lease could not be read or written; trying again may help."""
 
 
-class DeniedError(UnreachableError):
+class LeaseDeniedError(UnreachableError):
     """The server denies us the Lease; a server that starts does so, too, for a moment."""
 
 
@@ -73,19 +75,6 @@ class Leases(Protocol):
 
     async def update(self, record: Record) -> Record | None:
         """Replace the Lease of that version; None if it is another by now, or gone."""
-
-
-class Pulse(Protocol):
-    """Where word of the Lease goes."""
-
-    def heard(self) -> None:
-        """Take note of an answer."""
-
-    def failed(self, why: str) -> None:
-        """Take note of an attempt that failed."""
-
-    def denied(self, why: str) -> None:
-        """Take note of an attempt that the server refused to us."""
 
 
 class Candidate:
@@ -260,7 +249,7 @@ class Election:
                 await self._bid()
         except (UnreachableError, TimeoutError) as error:
             why = str(error) or f"no answer within {patience:.0f} s"
-            is_denied = isinstance(error, DeniedError)
+            is_denied = isinstance(error, LeaseDeniedError)
             (self._pulse.denied if is_denied else self._pulse.failed)(why)
             if why != self._why:
                 logger.warning("lease not reached", extra={"why": why})

@@ -32,14 +32,14 @@ from vendorsync_api.group import PLURAL
 from vendorsync_api.policy import InstalledPolicies
 from vendorsync_operator import handlers, health, intake, lease
 from vendorsync_operator.cache import Cache
-from vendorsync_operator.cluster import (
+from vendorsync_operator.cluster.leases import ApiServerLeases
+from vendorsync_operator.cluster.resources import ApiServerCluster
+from vendorsync_operator.cluster.streams import sources
+from vendorsync_operator.cluster.transport import (
     SILENCE_SECONDS,
     WATCH_SECONDS,
     Api,
-    ApiServerCluster,
-    ApiServerLeases,
     own_namespace,
-    sources,
 )
 from vendorsync_operator.events import Recorder
 from vendorsync_operator.queue import Queue
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from vendorsync_operator.cache import Key
+    from vendorsync_operator.live import Key
     from vendorsync_operator.settings import Settings
 
 logger = logging.getLogger(__name__)

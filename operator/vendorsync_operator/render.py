@@ -20,11 +20,7 @@ if TYPE_CHECKING:
     from vendorsync_operator.accept import Accepted
     from vendorsync_operator.settings import Settings
 
-HASH_ANNOTATION = "vendorsync.dev/hash"
-REQUEST_ANNOTATION = "vendorsync.dev/request"
-"""On a Job: the text of the syncRequest that asked for it."""
 
-CONTAINER = "run"
 _DAY = 86_400
 _USER = 65_532
 _GRACE_SECONDS = 30
@@ -60,13 +56,13 @@ def cron_job(resource: VendorSync, accepted: Accepted, settings: Settings) -> di
             },
         },
     }
-    rendered["metadata"]["annotations"] = {HASH_ANNOTATION: _hash(rendered)}
+    rendered["metadata"]["annotations"] = {run.HASH_ANNOTATION: _hash(rendered)}
     return rendered
 
 
 def hash_of(rendered: dict[str, Any]) -> str:
     """Return the hash that a rendered CronJob carries."""
-    return str(rendered["metadata"]["annotations"][HASH_ANNOTATION])
+    return str(rendered["metadata"]["annotations"][run.HASH_ANNOTATION])
 
 
 def request_job(
@@ -87,7 +83,7 @@ def request_job(
             "name": request_job_name(name, request, last),
             "namespace": rendered["metadata"]["namespace"],
             "labels": template["metadata"]["labels"],
-            "annotations": {REQUEST_ANNOTATION: request},
+            "annotations": {run.REQUEST_ANNOTATION: request},
             "ownerReferences": [
                 {
                     "apiVersion": "batch/v1",
@@ -151,7 +147,7 @@ def _job_spec(
                 {
                     "action": "FailJob",
                     "onExitCodes": {
-                        "containerName": CONTAINER,
+                        "containerName": run.CONTAINER,
                         "operator": "NotIn",
                         "values": [int(code) for code in _RETRIED],
                     },
@@ -198,7 +194,7 @@ def _container(
     resource: VendorSync, accepted: Accepted, settings: Settings, mounts: list[dict[str, Any]]
 ) -> dict[str, Any]:
     return {
-        "name": CONTAINER,
+        "name": run.CONTAINER,
         "image": settings.job_image,
         "imagePullPolicy": settings.pull_policy,
         "args": ["run"],

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from vendorsync_api.reasons import Result, RunReason
-from vendorsync_api.run import RunReport
+from vendorsync_api.run import CONTAINER, RunReport
 from vendorsync_api.v1alpha1 import MAX_ID, VendorStatus
-from vendorsync_operator.render import CONTAINER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vendorsync_operator.cache import LiveJob
+    from vendorsync_operator.live import LiveJob
 
 MESSAGE_LIMIT = 350
 _REASON = re.compile(r"[A-Z][A-Za-z]{0,59}")

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
+    from vendorsync_operator.pulse import Pulse
+
 logger = logging.getLogger(__name__)
 
 FIRST_BACKOFF = 0.5
@@ -35,21 +37,8 @@ class StreamError(Exception):
         self.retry_after = retry_after
 
 
-class DeniedError(StreamError):
+class StreamDeniedError(StreamError):
     """The server denies a list or watch; a server that starts does so, too, for a moment."""
-
-
-class Pulse(Protocol):
-    """Where word of a stream goes."""
-
-    def heard(self) -> None:
-        """Take note of a page or an event, a bookmark included."""
-
-    def failed(self, why: str) -> None:
-        """Take note of an attempt that failed."""
-
-    def denied(self, why: str) -> None:
-        """Take note of an attempt that the server refused to us."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +112,7 @@ class Follower:
                 self._version = ""
                 await self._rest("version is gone, listing again")
             except StreamError as error:
-                is_denied = isinstance(error, DeniedError)
+                is_denied = isinstance(error, StreamDeniedError)
                 await self._rest(str(error), error.retry_after, is_denied=is_denied)
 
     async def _list(self) -> None:

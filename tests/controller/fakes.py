@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vendorsync_operator.reconcile import ConflictError, RefusedError
+from vendorsync_operator.ports import ConflictError, RefusedError
 
 
 class FakeCluster:

@@ -13,7 +13,7 @@ from tests.controller.build import NOW, SETTINGS, job, pod, policies, report, re
 from vendorsync_api.reasons import DelayReason, RunReason
 from vendorsync_api.v1alpha1 import Delay, VendorStatus, VendorSyncStatus
 from vendorsync_operator import accept, brevity, resolve, runs, status
-from vendorsync_operator.status import Sight
+from vendorsync_operator.verdicts import Sight
 
 OBJECT_LIMIT = 1_500_000
 """Bytes that etcd takes of one object."""

@@ -14,18 +14,13 @@ import pytest
 from kubernetes.aio import client
 
 from vendorsync_operator import lease
-from vendorsync_operator.cluster import (
-    Api,
-    ApiError,
-    ApiServerCluster,
-    ApiServerLeases,
-    OutdatedError,
-    environment_proxy,
-    sources,
-)
+from vendorsync_operator.cluster.leases import ApiServerLeases
+from vendorsync_operator.cluster.resources import ApiServerCluster, OutdatedError
+from vendorsync_operator.cluster.streams import sources
+from vendorsync_operator.cluster.transport import Api, ApiError, environment_proxy
 from vendorsync_operator.lease import NotLeadingError, Record, UnreachableError
-from vendorsync_operator.reconcile import ConflictError, RefusedError
-from vendorsync_operator.watch import DeniedError, GoneError, StreamError
+from vendorsync_operator.ports import ConflictError, RefusedError
+from vendorsync_operator.watch import GoneError, StreamDeniedError, StreamError
 
 KEY = ("solar", "acme")
 
@@ -242,7 +237,13 @@ async def first_event(api):
 
 @pytest.mark.parametrize(
     ("status", "meaning"),
-    [(410, GoneError), (429, StreamError), (503, StreamError), (403, DeniedError), (400, ApiError)],
+    [
+        (410, GoneError),
+        (429, StreamError),
+        (503, StreamError),
+        (403, StreamDeniedError),
+        (400, ApiError),
+    ],
 )
 def test_a_refused_watch_means_listing_again_trying_again_or_the_end(status, meaning):
     with pytest.raises(meaning):
@@ -396,7 +397,12 @@ def test_a_lease_that_is_another_by_now_is_none(action, status):
 
 @pytest.mark.parametrize(
     ("status", "meaning"),
-    [(429, UnreachableError), (500, UnreachableError), (403, lease.DeniedError), (400, ApiError)],
+    [
+        (429, UnreachableError),
+        (500, UnreachableError),
+        (403, lease.LeaseDeniedError),
+        (400, ApiError),
+    ],
 )
 def test_a_lease_that_is_denied_is_told_apart_from_one_that_cannot_be_reached(status, meaning):
     with pytest.raises(meaning):

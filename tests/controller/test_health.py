@@ -3,7 +3,7 @@ import asyncio
 import aiohttp
 
 from vendorsync_operator import main
-from vendorsync_operator.cluster import SILENCE_SECONDS
+from vendorsync_operator.cluster.transport import SILENCE_SECONDS
 from vendorsync_operator.health import (
     DENIAL_LIMIT,
     OUTAGE_LIMIT,

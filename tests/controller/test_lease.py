@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from vendorsync_operator.lease import (
     Candidate,
-    DeniedError,
     Election,
+    LeaseDeniedError,
     NotLeadingError,
     Record,
     Times,
@@ -345,7 +345,7 @@ def test_a_leader_that_reaches_nobody_stops_at_its_deadline_and_stands_by():
 def test_a_lease_that_is_denied_is_told_apart():
     class Denying(Leases):
         async def read(self):
-            raise DeniedError("HTTP 403")
+            raise LeaseDeniedError("HTTP 403")
 
     refused = Round(Server())
     refused.election._leases = Denying(Server())

@@ -205,7 +205,7 @@ def test_placement_is_passed_on_and_absent_when_not_given():
 
 def test_the_hash_depends_on_what_is_rendered_and_on_nothing_else():
     def digest(cron_job):
-        return cron_job["metadata"]["annotations"][render.HASH_ANNOTATION]
+        return cron_job["metadata"]["annotations"][run.HASH_ANNOTATION]
 
     later = resource(status={"observedGeneration": 9})
 
@@ -222,7 +222,7 @@ def test_a_requested_job_says_so_and_belongs_to_the_cron_job():
         e["name"]: e.get("value") for e in job["spec"]["template"]["spec"]["containers"][0]["env"]
     }
     assert env[run.TRIGGER_VARIABLE] == "Request"
-    assert job["metadata"]["annotations"] == {render.REQUEST_ANNOTATION: "now"}
+    assert job["metadata"]["annotations"] == {run.REQUEST_ANNOTATION: "now"}
     assert job["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
     assert run.TRIGGER_VARIABLE not in json.dumps(cron_job)
 

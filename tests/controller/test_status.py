@@ -8,7 +8,8 @@ from vendorsync_api.reasons import ConditionReason, RunReason
 from vendorsync_api.v1alpha1 import VendorSyncStatus
 from vendorsync_operator import accept, resolve, runs, status
 from vendorsync_operator.accept import Share
-from vendorsync_operator.status import Problem, Sight
+from vendorsync_operator.prose import Problem
+from vendorsync_operator.verdicts import Sight
 
 BLANK = VendorSyncStatus()
 

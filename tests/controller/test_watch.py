@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from vendorsync_operator.watch import DeniedError, Follower, GoneError, Page, StreamError
+from vendorsync_operator.watch import Follower, GoneError, Page, StreamDeniedError, StreamError
 
 
 def thing(name, version="1"):
@@ -197,7 +197,7 @@ def test_a_server_that_asks_for_a_pause_gets_it():
 def test_every_failed_attempt_is_told_with_its_reason():
     told: list[str] = []
 
-    follow([StreamError("refused"), DeniedError("HTTP 403")], [], told=told)
+    follow([StreamError("refused"), StreamDeniedError("HTTP 403")], [], told=told)
 
     assert told == ["refused", "denied HTTP 403"]
 

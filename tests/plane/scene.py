@@ -14,8 +14,8 @@ from dev.stack.waiting import until
 from vendorsync_api import run
 from vendorsync_api.group import KIND, PLURAL
 from vendorsync_api.reasons import RunReason
+from vendorsync_api.run import HASH_ANNOTATION
 from vendorsync_api.v1alpha1 import API_VERSION
-from vendorsync_operator.render import HASH_ANNOTATION
 
 NAMESPACE = "solar"
 SECONDS = 120

@@ -27,7 +27,7 @@ _BLOCKING = frozenset(r.value for r in RunReason if r.exit_code is ExitCode.CRED
 _TIMETABLES = 64
 
 
-def clock(entry: VendorStatus, timetable: Timetable) -> Timetable:
+def of(entry: VendorStatus, timetable: Timetable) -> Timetable:
     """Return the timetable that the scheduled runs follow: the effective one, or a slower one."""
     minutes = _minutes(entry, timetable.shortest_gap)
     return timetable if minutes is None else _slowed(timetable, minutes)
@@ -35,7 +35,7 @@ def clock(entry: VendorStatus, timetable: Timetable) -> Timetable:
 
 def slowed_to(entry: VendorStatus, timetable: Timetable) -> str | None:
     """Return the time between runs if they are slowed, such as `60m`."""
-    slower = clock(entry, timetable)
+    slower = of(entry, timetable)
     return None if slower == timetable else f"{slower.shortest_gap}m"
 
 
