@@ -18,6 +18,7 @@ from typing import Any
 from vendorsync_api import run
 from vendorsync_api.group import KIND
 from vendorsync_api.reasons import Trigger
+from vendorsync_operator.ports import FIELD_MANAGER
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -106,6 +107,10 @@ class LiveCronJob:
     owner_uid: str
     owner_name: str
     resource: str
+    instance: str
+    """The operator instance that keeps it; empty for one from before there were any."""
+    touched: bool
+    """Another field manager than ours, or nobody knows which, wrote it too."""
     suspended: bool
     created: str
     """RFC 3339 UTC; ticks before that are none of its own."""
@@ -133,6 +138,8 @@ class LiveCronJob:
             owner_uid=intern(owner.get("uid", "")),
             owner_name=intern(owner.get("name", "")),
             resource=intern(labels.get(run.RESOURCE_LABEL, "") if managed else ""),
+            instance=intern(labels.get(run.INSTANCE_LABEL, "")),
+            touched=_is_touched(metadata),
             suspended=bool(spec.get("suspend")),
             created=intern(metadata.get("creationTimestamp") or ""),
             ticked=intern((document.get("status") or {}).get("lastScheduleTime") or ""),
@@ -141,6 +148,12 @@ class LiveCronJob:
             packed=b"" if settled else zlib.compress(text, 1),
             settled=settled,
         )
+
+    @property
+    def hash(self) -> str:
+        """The hash of what was rendered when it was written; only while it is not settled."""
+        annotations = self.document["metadata"].get("annotations") or {}
+        return str(annotations.get(run.HASH_ANNOTATION, ""))
 
     @property
     def affected(self) -> tuple[Key, ...]:
@@ -280,6 +293,17 @@ def _controller(metadata: Document, kind: str) -> dict[str, str]:
         if owner.get("controller"):
             return owner if owner.get("kind") == kind else {"uid": owner.get("uid", "")}
     return {}
+
+
+def rivals(metadata: Document) -> tuple[str, ...]:
+    """Return the other field managers that wrote the object itself, not its status."""
+    found = metadata.get("managedFields") or ()
+    names = {str(entry.get("manager")) for entry in found if not entry.get("subresource")}
+    return tuple(sorted(names - {FIELD_MANAGER}))
+
+
+def _is_touched(metadata: Document) -> bool:
+    return not metadata.get("managedFields") or bool(rivals(metadata))
 
 
 def _trigger(annotations: dict[str, str]) -> Trigger:

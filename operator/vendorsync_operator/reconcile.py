@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from vendorsync_api import run
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.v1alpha1 import Metadata, VendorSync, VendorSyncStatus
 from vendorsync_operator import accept, events, pace, resolve, runs, status
@@ -19,16 +20,17 @@ from vendorsync_operator.cronjobs import CronJobs
 from vendorsync_operator.overdue import Overdue
 from vendorsync_operator.prose import Problem
 from vendorsync_operator.request import Requests
-from vendorsync_operator.verdicts import Sight
+from vendorsync_operator.verdicts import Sight, ours
 from vendorsync_operator.visit import RETRY_SECONDS, Memory, ResourceGoneError, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from vendorsync_api.v1alpha1 import Delay
     from vendorsync_operator.accept import Policies
     from vendorsync_operator.cache import Cache
-    from vendorsync_operator.live import Key, LiveResource
+    from vendorsync_operator.live import Key, LiveJob, LiveResource
     from vendorsync_operator.lookout import Ration
     from vendorsync_operator.ports import Cluster
     from vendorsync_operator.settings import Settings
@@ -38,7 +40,16 @@ logger = logging.getLogger(__name__)
 Document = dict[str, Any]
 
 
-_RETRIED = (ConditionReason.API_REFUSED, ConditionReason.NAME_CONFLICT)
+TOLD_FAILURES = 2
+"""Visits in a row in which a write failed, from which on the status tells of it."""
+OUTCOMES_KEPT = 100
+"""Outcomes of one resource that are kept although their Jobs are gone, until they are written."""
+_RETRIED = {
+    ConditionReason.API_REFUSED: RETRY_SECONDS,
+    ConditionReason.NAME_CONFLICT: RETRY_SECONDS,
+    ConditionReason.AWAITING_REMOVAL: 5.0,
+}
+"""When to look again at what others have to put right, in seconds."""
 
 
 class Reconciler:
@@ -82,24 +93,77 @@ class Reconciler:
             resource = VendorSync.model_validate_json(live.text)
         except ValidationError as error:
             return await self._refuse(live, error)
-        assignments = resolve.assignments(resource, self._settings.schedule)
-        visit = Visit(live, resource, self._memory(live), assignments)
+        visit = self._visit(live, resource)
+        keeper = self._cron_jobs.keeper(live)
+        if keeper != self._settings.instance:
+            return await self._stand_aside(visit, keeper)
         try:
             await self._apply(visit)
             await self._requests.honour(visit)
         except ResourceGoneError:
             self._cache.resources.drop(key, live.uid)
             return None
-        if visit.failure and resource.status.observed_generation is None:
-            raise visit.failure
-        new = status.compute(resource.status, await self._see(visit), self._now())
-        delay = await self._record(live, resource.status, new)
+        return await self._conclude(visit)
+
+    async def _conclude(self, visit: Visit) -> float | None:
+        """Write the status, whatever failed, so that one failure hides no other vendor's results.
+
+        Raises the failure after that, so that the visit is tried again. Of a failure that passes
+        with the next try nothing is told.
+        """
+        memory, known = visit.memory, visit.resource.status.observed_generation
+        memory.failed = visit.failed
         if visit.failure:
-            # After the status, so that one write that fails hides no other vendor's results.
+            memory.failures += 1
+        else:
+            memory.failures, memory.words = 0, ""
+        is_told = memory.failures >= TOLD_FAILURES
+        if visit.failure and known is None and not is_told:
             raise visit.failure
-        if any(problem.reason in _RETRIED for problem in visit.problems):
-            visit.look_again(RETRY_SECONDS)
+        sight = await self._see(visit, is_told=is_told)
+        new = status.compute(visit.resource.status, sight, self._now())
+        delay = await self._record(visit.live, visit.resource.status, new)
+        if failure := visit.failure or visit.unread:
+            raise failure
+        for problem in visit.problems:
+            if problem.reason in _RETRIED:
+                visit.look_again(_RETRIED[problem.reason])
         return min((wait for wait in (delay, visit.again) if wait is not None), default=None)
+
+    async def _stand_aside(self, visit: Visit, keeper: str) -> float | None:
+        """Leave a resource to the other operator that keeps its CronJobs.
+
+        If nobody keeps its status for a while, the other operator is most likely gone. The status
+        then says so, since otherwise it would look well for ever.
+        """
+        memory, found = visit.memory, visit.resource.status
+        jobs = self._cache.jobs.of(visit.live.key)
+        untold = (
+            runs.unrecorded(visit.entry(each.key), jobs, since=visit.live.created)
+            for each in visit.assignments
+        )
+        if found.observed_generation == visit.live.generation and not any(untold):
+            memory.lagging = None
+            return None
+        now = self._clock()
+        memory.lagging = now if memory.lagging is None else memory.lagging
+        if now - memory.lagging < RETRY_SECONDS:
+            return RETRY_SECONDS - (now - memory.lagging)
+        logger.warning(
+            "another operator keeps this resource, and its status stands still",
+            extra={"resource": visit.live.key, "instance": keeper},
+        )
+        visit.problems.append(_kept_elsewhere(visit.live, keeper, self._settings.instance))
+        new = status.compute(found, await self._see(visit, is_told=False), self._now())
+        return await self._record(visit.live, found, new)
+
+    def _visit(self, live: LiveResource, resource: VendorSync) -> Visit:
+        memory = self._memory(live)
+        if resource.status.observed_generation is None:
+            # A new status, or one that somebody took away: nothing of it was told.
+            memory.told.clear()
+        assignments = resolve.assignments(resource, self._settings.schedule)
+        return Visit(live, resource, memory, assignments, self._clock, self._clock())
 
     def _forget(self, key: Key) -> None:
         self._memories.pop(key, None)
@@ -129,7 +193,9 @@ class Reconciler:
         older = self._cache.older_sibling(visit.live)
         if older is not None:
             visit.problems.append(_duplicate(visit.live, older))
-        for assignment in visit.assignments:
+        # What failed last time comes last, so that it keeps nobody else waiting.
+        failed = visit.memory.failed
+        for assignment in sorted(visit.assignments, key=lambda each: str(each) in failed):
             verdict = accept.judge(
                 visit.resource, assignment, settings=self._settings, policies=self._policies
             )
@@ -144,25 +210,41 @@ class Reconciler:
             await visit.guarded(str(assignment), self._cron_jobs.rest(visit, assignment))
         await self._cron_jobs.prune(visit)
 
-    async def _see(self, visit: Visit) -> Sight:
+    async def _see(self, visit: Visit, *, is_told: bool) -> Sight:
+        """Return what the visit found; `is_told` if a write that fails is to be told by now."""
         outcomes = await self._read_outcomes(visit)
         timetables = {key: accepted.timetable for key, accepted in visit.accepted.items()}
         known = visit.resource.status.observed_generation
+        is_open = visit.is_unfinished and not is_told
+        problems = sorted(visit.problems, key=lambda problem: problem.subject)
+        if is_told and visit.failure:
+            subjects = ", ".join(sorted(visit.failed | visit.left))
+            visit.memory.words = visit.memory.words or _words(visit.failure)
+            problems.append(Problem(ConditionReason.API_FAILING, visit.memory.words, subjects))
         return Sight(
-            generation=known if known and visit.failure else visit.live.generation,
-            unfinished=visit.failure is not None,
+            generation=known if known and is_open else visit.live.generation,
+            unfinished=is_open,
             suspended=visit.resource.spec.suspend or not self._settings.schedule.enabled,
             switched_off=not self._settings.schedule.enabled,
             assignments=tuple(visit.assignments),
             timetables=timetables,
             shares={key: each.share for key, each in visit.accepted.items() if each.share},
-            problems=tuple(visit.problems),
+            problems=tuple(problems),
             outcomes=outcomes,
-            delays=await self._overdue.delays(visit, outcomes),
+            delays=await self._delays(visit, outcomes),
             undecided=frozenset(visit.undecided),
             request_done=visit.request_done,
             namespace=visit.live.key[0],
         )
+
+    async def _delays(
+        self, visit: Visit, outcomes: tuple[runs.Outcome, ...]
+    ) -> dict[tuple[str, str], Delay]:
+        try:
+            return await self._overdue.delays(visit, outcomes)
+        except Exception as error:
+            visit.unread = visit.unread or error
+            return {key: entry.delay for key, entry in visit.entries.items() if entry.delay}
 
     async def _read_outcomes(self, visit: Visit) -> tuple[runs.Outcome, ...]:
         """Return how the Jobs ended that the status does not know; each is looked into once."""
@@ -174,25 +256,37 @@ class Reconciler:
             for job in runs.unrecorded(entry, jobs, since=visit.live.created):
                 is_read = job.uid in pending or job.uid in memory.told
                 if not is_read and job.cron_job == assignment.cron_job:
-                    pending[job.uid] = runs.outcome(job, await self._cluster.pods(job.key))
+                    await self._read_outcome(visit, job)
+        _bound(pending, {job.uid for job in jobs})
         return tuple(pending.values())
+
+    async def _read_outcome(self, visit: Visit, job: LiveJob) -> None:
+        """Look into one Job; one that cannot be read hides no other's result."""
+        try:
+            visit.memory.outcomes[job.uid] = runs.outcome(job, await self._cluster.pods(job.key))
+        except Exception as error:
+            visit.unread = visit.unread or error
 
     async def _record(
         self, live: LiveResource, old: VendorSyncStatus, new: VendorSyncStatus
     ) -> float | None:
         """Write the status if it changed, not too often; return when to look again, in seconds."""
         memory = self._memory(live)
-        if new.wire() == old.wire():
+        if new.wire() == ours(old).wire():
             self._tell(live, memory)
             return self._until(status.overdue_at(new, self._now()))
-        elapsed = self._clock() - memory.written
-        if elapsed < self._settings.status_interval:
-            return self._settings.status_interval - elapsed
+        now, digest, contest = self._clock(), status.digest(new), memory.status_contest
+        pause = memory.written + self._settings.status_interval - now
+        if (wait := max(pause, contest.wait(digest, now))) > 0:
+            return wait
         found = await self._cluster.apply_status(live.key, live.uid, new.wire())
         if found is None:
             self._cache.resources.drop(live.key, live.uid)
             return None
-        memory.written = self._clock()
+        memory.written = now
+        contest.wrote(digest, now)
+        if contest.is_contested:
+            logger.warning("somebody else changes the status back", extra={"resource": live.key})
         self._tell(live, memory)
         if new.last_sync_request != old.last_sync_request:
             memory.requested.clear()
@@ -230,6 +324,30 @@ class Reconciler:
 
 def _paces(found: VendorSyncStatus) -> list[tuple[str, str, str]]:
     return [(e.name, e.stream, e.slowed_to) for e in found.vendors if e.slowed_to]
+
+
+def _bound(pending: dict[str, runs.Outcome], existing: set[str]) -> None:
+    """Drop the oldest outcomes of Jobs that are gone while there are too many of them."""
+    gone = [uid for uid in pending if uid not in existing]
+    for uid in gone[: max(len(gone) - OUTCOMES_KEPT, 0)]:
+        del pending[uid]
+
+
+def _words(failure: Exception) -> str:
+    """Return what a failure says, in one line; a time-out has no words of its own."""
+    if isinstance(failure, TimeoutError):
+        return "the API server did not answer in time; an admission webhook may hang"
+    return runs.clean(str(failure)) or type(failure).__name__
+
+
+def _kept_elsewhere(live: LiveResource, keeper: str, instance: str) -> Problem:
+    namespace, name = live.key
+    return Problem(
+        ConditionReason.CONTESTED,
+        f"the CronJobs belong to the operator instance {keeper}, which does not keep this status."
+        f" If it is gone, hand them over to {instance}: kubectl label cronjobs --namespace"
+        f" {namespace} -l {run.RESOURCE_LABEL}={name} {run.INSTANCE_LABEL}-",
+    )
 
 
 def _duplicate(live: LiveResource, older: LiveResource) -> Problem:

@@ -39,7 +39,7 @@ def cron_job(resource: VendorSync, accepted: Accepted, settings: Settings) -> di
         "metadata": {
             "name": assignment.cron_job,
             "namespace": resource.metadata.namespace,
-            "labels": labels,
+            "labels": labels | {run.INSTANCE_LABEL: settings.instance},
             **_ownership(resource),
         },
         "spec": {

@@ -58,6 +58,8 @@ class Settings:
     status_interval: float = 2.0
     """The least time between two writes of one resource's status."""
     workers: int = 8
+    instance: str = "vendorsync"
+    """VENDORSYNC_INSTANCE: which CronJobs are ours; each release has a name of its own."""
     lease_name: str = "vendorsync-operator"
     """Operators with the same Lease take turns; those that share a resource must share it."""
     lease_namespace: str | None = None
@@ -91,6 +93,7 @@ class Settings:
             ),
             status_interval=_number(env, "VENDORSYNC_STATUS_INTERVAL_SECONDS", 2, 0, 300),
             workers=int(_number(env, "VENDORSYNC_WORKERS", 8, 1, 100)),
+            instance=env.get("VENDORSYNC_INSTANCE") or cls.instance,
             lease_name=env.get("VENDORSYNC_LEASE_NAME") or cls.lease_name,
             lease_namespace=env.get("POD_NAMESPACE") or None,
             pod=env.get("POD_ID") or None,

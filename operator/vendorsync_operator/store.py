@@ -85,11 +85,16 @@ class Store(Generic[T]):
         if old is None or not new.same(old):
             self._announce(old, new)
 
-    def put(self, live: T) -> None:
-        """Take an object from a visit that has seen to it, so that it is no news."""
+    def put(self, live: T) -> bool:
+        """Take an object from a visit that has seen to it, so that it is no news; tell if it was.
+
+        What is older than what is known is not taken.
+        """
         old = self._objects.get(live.key)
-        if old is None or _supersedes(live, old):
-            self._keep(live, old)
+        if old is not None and not _supersedes(live, old):
+            return False
+        self._keep(live, old)
+        return True
 
     def _keep(self, new: T, old: T | None) -> None:
         if old is not None:

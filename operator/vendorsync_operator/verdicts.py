@@ -36,6 +36,8 @@ _MESSAGE_LIMIT = 4096
 """What the CRD allows."""
 _SLOWED_LIMIT = 160
 """Most characters about runs that are slowed; each entry says it too."""
+_PASSING = frozenset({ConditionReason.API_FAILING, ConditionReason.AWAITING_REMOVAL})
+"""They may pass by themselves, so whether the resource is ready is not known."""
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 
@@ -67,6 +69,16 @@ class Sight:
     """Of the vendors and streams whose next time passed and stays, since it was not looked into."""
 
 
+TYPES = frozenset({"Ready", "Synced", "Degraded", "Stalled", "DataStale"})
+"""The conditions that are the operator's; others belong to whoever set them."""
+
+
+def ours(found: VendorSyncStatus) -> VendorSyncStatus:
+    """Return a status without the conditions that others set."""
+    kept = tuple(condition for condition in found.conditions if condition.type in TYPES)
+    return found.model_copy(update={"conditions": kept})
+
+
 def timestamp(moment: datetime) -> str:
     """Return RFC 3339 in UTC, in whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -85,8 +97,9 @@ def conditions(
             return previous
         kept = previous is not None and previous.status == status
         message = cut(message, _MESSAGE_LIMIT)
-        if previous and _says_the_same(previous.message, message):
-            # The API server tells the faults of one refusal in another order each time.
+        if previous and _is_same(previous, reason, message, sight.generation):
+            # The API server tells the faults of one refusal in another order each time, and those
+            # of one failure with other addresses.
             message = previous.message
         return Condition(
             type=kind,
@@ -106,8 +119,15 @@ def conditions(
     )
 
 
-def _says_the_same(old: str, new: str) -> bool:
-    return old == new or sorted(re.findall(r"\w+", old)) == sorted(re.findall(r"\w+", new))
+def _is_same(old: Condition, reason: ConditionReason, message: str, generation: int) -> bool:
+    """Tell whether a message says nothing new."""
+    if reason is ConditionReason.API_FAILING:
+        return (old.reason, old.observed_generation) == (reason, generation)
+    return old.message == message or _words(old.message) == _words(message)
+
+
+def _words(text: str) -> list[str]:
+    return sorted(re.findall(r"\w+", text))
 
 
 def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:
@@ -119,7 +139,8 @@ def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:
     if stopped := _stopped(sight):
         ending = f" Scheduled runs of {', '.join(stopped)} are stopped until then."
         told = cut(told, max(_MESSAGE_LIMIT - len(ending), 0)) + ending
-    return "False", sight.problems[0].reason, told
+    passes = all(problem.reason in _PASSING for problem in sight.problems)
+    return "Unknown" if passes else "False", sight.problems[0].reason, told
 
 
 def _rounds(sight: Sight) -> str:

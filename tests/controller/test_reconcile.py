@@ -159,7 +159,10 @@ def test_a_suspended_vendor_keeps_its_cron_job_suspended():
 def test_a_cron_job_of_somebody_else_is_never_written(labelled):
     world = World()
     world.put(document())
-    edit(world, lambda live: live["metadata"]["ownerReferences"][0].update(uid="stranger"))
+    edit(
+        world,
+        lambda live: live["metadata"]["ownerReferences"][0].update(uid="stranger", name="else"),
+    )
     if not labelled:
         world.cache.cron_jobs.drop(CRON_JOB, world.cluster.cron_jobs[CRON_JOB]["metadata"]["uid"])
 

@@ -128,14 +128,15 @@ def test_the_job_learns_its_own_name_from_a_label():
 def test_labels_say_whose_run_it_is_on_the_cron_job_and_on_its_jobs():
     cron_job = rendered()
 
-    assert cron_job["metadata"]["labels"] == {
+    labels = {
         "app.kubernetes.io/managed-by": "vendorsync",
         "vendorsync.dev/resource": "acme",
         "vendorsync.dev/organization": "3",
         "vendorsync.dev/vendor": "alpha",
         "vendorsync.dev/stream": "plants",
     }
-    assert cron_job["spec"]["jobTemplate"]["metadata"]["labels"] == cron_job["metadata"]["labels"]
+    assert cron_job["metadata"]["labels"] == labels | {"vendorsync.dev/instance": "vendorsync"}
+    assert cron_job["spec"]["jobTemplate"]["metadata"]["labels"] == labels
 
 
 def test_the_resource_owns_its_cron_job_and_blocks_no_deletion():

@@ -67,6 +67,21 @@ class ConditionReason(StrEnum):
         "The API server refused an object; the message has its words. A quota, an admission policy"
         " or a missing right is the usual cause.",
     )
+    AWAITING_REMOVAL = (
+        "AwaitingRemoval",
+        "A CronJob of an earlier resource of this name still exists. Kubernetes removes it within a"
+        " minute, and then it is made anew. Delete it if it stays.",
+    )
+    API_FAILING = (
+        "APIFailing",
+        "The API server fails to take an object; the message has its words. An admission webhook"
+        " that is down is the usual cause. Everything is tried again by itself.",
+    )
+    CONTESTED = (
+        "Contested",
+        "Somebody else writes the same CronJobs. Find the field manager or the operator that the"
+        " message names, and let one of the two go.",
+    )
     ALL_SYNCED = ("AllSynced", "Nothing to do.")
     AWAITING_FIRST_RUN = ("AwaitingFirstRun", "Wait for the next tick, or start a run by hand.")
     RUNS_FAILED = ("RunsFailed", "Read the reason of each vendor in status.vendors.")

@@ -9,13 +9,12 @@ from vendorsync_api.group import KIND, PLURAL
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator.cluster.paths import BATCH, CORE, EVENTS, OURS, object_path, objects_path
 from vendorsync_operator.cluster.transport import FENCE, ApiError
-from vendorsync_operator.ports import ConflictError, RefusedError
+from vendorsync_operator.ports import FIELD_MANAGER, ConflictError, RefusedError
 
 if TYPE_CHECKING:
     from vendorsync_operator.cluster.transport import Api, Document, Fence
     from vendorsync_operator.live import Key
 
-FIELD_MANAGER = "vendorsync-operator"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _NEVER = "1"
@@ -58,7 +57,7 @@ class ApiServerCluster:
         try:
             return await self._apply(path, rendered | {"metadata": metadata})
         except ApiError as error:
-            if error.status == 409 and uid is None:
+            if error.status == 409:
                 raise ConflictError(str(error)) from error
             raise
 
