@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dev.simulators.exchange import Json
-
 T = TypeVar("T")
 Kind = Literal["HOUSE_ROOF", "COMMERCIAL_ROOF", "INDUSTRIAL_ROOF", "GROUND"]
 Status = Literal["online", "partial", "offline"]
@@ -221,7 +219,7 @@ class Fleet:
         return None
 
 
-def plant_truth(of: Plant, row: Json, *, sent: Mapping[str, Any]) -> Json:
+def plant_truth(of: Plant, row: dict[str, Any], *, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Tell what a plant is, with the row that is sent for it.
 
     `sent` holds what the vendor words in its own way: `timezone`, `type`, `created_as_sent` and
