@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ PROGRAMS = (
     "sed",
 )
 """What a command in a sentence begins with."""
+BUILT = ("build", "dist")
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 
@@ -76,7 +77,7 @@ class Page:
                 if child.type == "link_open":
                     yield str(child.attrs["href"])
 
-    @property
+    @cached_property
     def _headings(self) -> list[str]:
         after = zip(self._tokens, self._tokens[1:], strict=False)
         titles = (inline.content for head, inline in after if head.type == "heading_open")
@@ -134,17 +135,17 @@ def commands_of(text: str) -> Iterator[list[str]]:
             yield command
 
 
-def tracked(*patterns: str) -> list[str]:
-    """Return the tracked files that match, as paths below the checkout."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.splitlines()
-    return sorted(name for name in listed if (ROOT / name).is_file())
+def files(*patterns: str) -> list[str]:
+    """Return the files of the checkout that match, as paths below it, such as `dev/demo/a.md`.
+
+    Left out are hidden folders, and what is the reader's own (`my-…`) or made by a build.
+    """
+    top = (p for p in ROOT.iterdir() if not p.name.startswith((".", "my-")) and p.name not in BUILT)
+    found = (path for each in top for path in ([each] if each.is_file() else each.rglob("*.*")))
+    names = (path.relative_to(ROOT).as_posix() for path in found)
+    return sorted(name for name in names if any(fnmatch(name, pattern) for pattern in patterns))
 
 
-PAGES = [Page(name) for name in tracked("*.md")]
+PAGES = [Page(name) for name in files("*.md")]
+AT = {page.path: page for page in PAGES}
 GENERATED = ("docs/reference.md", "docs/troubleshooting.md")

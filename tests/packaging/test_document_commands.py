@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.packaging.pages import PAGES, ROOT, commands_of, tracked
+from tests.packaging.pages import PAGES, ROOT, commands_of, files
 from vendorsync_api import run
 from vendorsync_job.__main__ import parser as job_parser
 from vendorsync_operator import resolve
@@ -198,8 +198,8 @@ def test_files_that_are_named_exist():
 
 
 def test_jobs_by_hand_are_made_from_cron_jobs_of_the_samples():
-    files = set(tracked("manifests/samples/*.yaml")) - {"manifests/samples/secrets.yaml"}
-    resources = [resource for file in files for resource in load(str(ROOT / file))]
+    samples = set(files("manifests/samples/*.yaml")) - {"manifests/samples/secrets.yaml"}
+    resources = [resource for file in samples for resource in load(str(ROOT / file))]
     known = {
         f"cronjob/{assignment.cron_job}"
         for resource in resources
@@ -214,7 +214,7 @@ def test_jobs_by_hand_are_made_from_cron_jobs_of_the_samples():
 
 def test_a_job_by_hand_has_a_new_name_each_time():
     """Kubernetes refuses the second Job of a name. The demo puts the time into its `{job}`."""
-    texts = {name: (ROOT / name).read_text() for name in tracked("*.md", "dev/*.py")}
+    texts = {name: (ROOT / name).read_text() for name in files("*.md", "dev/*.py")}
 
     jobs = [
         (file, name)
@@ -233,7 +233,7 @@ def test_what_is_created_may_exist_already():
 
 
 def test_labels_that_are_selected_by_are_set():
-    chart = "".join((ROOT / name).read_text() for name in tracked("charts/vendorsync/templates/*"))
+    chart = "".join((ROOT / name).read_text() for name in files("charts/vendorsync/templates/*"))
     ours = {run.RESOURCE_LABEL, run.VENDOR_LABEL, run.STREAM_LABEL, run.ORGANIZATION_LABEL}
 
     def is_set(label):

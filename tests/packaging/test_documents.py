@@ -10,12 +10,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from dev.stack.images import PRODUCT
-from tests.packaging.pages import GENERATED, PAGES, ROOT, Page, tracked
+from tests.packaging.pages import AT, GENERATED, PAGES, ROOT, files
 from vendorsync_operator.files import load
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WRITTEN = [page for page in PAGES if page.name not in GENERATED]
-README = Page("README.md")
+README = AT[ROOT / "README.md"]
 README_LINES = 150
 LANGUAGES = {"dockerfile", "sh", "text", "yaml"}
 ANTIQUE = {
@@ -58,11 +58,7 @@ def test_relative_links_lead_to_files(page):
 def test_anchors_are_headings(page):
     anchors = [(path, anchor) for path, anchor in relative_links(page) if anchor]
 
-    assert [
-        (str(path), anchor)
-        for path, anchor in anchors
-        if anchor not in Page(path.relative_to(ROOT).as_posix()).anchors
-    ] == []
+    assert [(path, anchor) for path, anchor in anchors if anchor not in AT[path].anchors] == []
 
 
 def test_headings_of_a_page_are_told_apart():
@@ -75,7 +71,7 @@ def test_every_page_is_found_from_the_readme():
         for path, _ in relative_links(waiting.popleft()):
             if path.suffix == ".md" and path not in found:
                 found.add(path)
-                waiting.append(Page(path.relative_to(ROOT).as_posix()))
+                waiting.append(AT[path])
 
     assert [page.name for page in PAGES if page.path not in found] == []
 
@@ -130,7 +126,7 @@ def test_words_are_those_of_the_readers(page):
     assert antique(page.prose) == []
 
 
-@pytest.mark.parametrize("name", tracked("manifests/samples/*.yaml"))
+@pytest.mark.parametrize("name", files("manifests/samples/*.yaml"))
 def test_words_of_the_samples_are_those_of_the_readers(name):
     assert antique(re.findall(r"# (.*)", (ROOT / name).read_text())) == []
 
@@ -157,7 +153,7 @@ def test_the_license_is_apache_2():
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
 def test_the_readme_leads_to(name):
     assert name in README.links
-    assert len(Page(name).text.splitlines()) < 80
+    assert len(AT[ROOT / name].text.splitlines()) < 80
 
 
 def test_the_images_are_built_from_all_that_the_metadata_names():
@@ -175,7 +171,7 @@ def test_the_images_are_built_from_all_that_the_metadata_names():
 
 
 def test_every_decision_is_in_the_index():
-    decisions = Page("DECISIONS.md")
+    decisions = AT[ROOT / "DECISIONS.md"]
     headings = re.findall(r"^## (\d+)\. ", decisions.text, re.MULTILINE)
     linked = [link.removeprefix("#") for link in decisions.links if re.match(r"#\d+-", link)]
 
