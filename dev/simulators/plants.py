@@ -91,7 +91,7 @@ class Plant:
     state: str
     created_at: int
     timezone: str | None = None
-    """Set by a change only: then the vendor sends this text in place of its usual one."""
+    """Set by a change only: then the vendor sends this text instead of its usual one."""
 
 
 def zone_of(of: Plant) -> tzinfo:

@@ -21,7 +21,7 @@ LANGUAGES = {"dockerfile", "sh", "text", "yaml"}
 ANTIQUE = {
     r"\bstand(?:s|ing)? (?:in|beside|for|there|still)\b|\bstood\b": "is set in, is beside, means",
     r"\bmend(?:s|ed|ing)?\b": "fix",
-    r"\bbear(?:s|ing)?\b|\bborne?\b": "tolerate",
+    r"\bbears?\b|\bborne\b": "tolerate",
     r"\bin place of\b": "instead of",
     r"\bhangs? (?:on|of)\b": "depends on",
     r"\bfor ever\b": "forever",
