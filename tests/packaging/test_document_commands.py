@@ -1,12 +1,15 @@
 """Every command of the pages is one that its program takes, and can be given again."""
 
 import re
+import subprocess
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dev.cluster import toolchain
+from dev.cluster.progress import Progress
 from tests.packaging.pages import PAGES, ROOT, commands_of, files
 from vendorsync_api import run
 from vendorsync_job.__main__ import parser as job_parser
@@ -117,6 +120,22 @@ def test_the_program_has_the_verb_and_the_flags(program):
         - set(verbs.get(command.verb, "no such verb").split())
         or command.verb not in verbs
     ] == []
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("program", ["kubectl", "helm"])
+def test_the_program_itself_knows_the_flags(program):
+    """Asked for its help, a program still refuses flags that it does not know."""
+    binary = toolchain.KUBECTL if program == "kubectl" else toolchain.HELM
+    path = toolchain.ensure_binaries((binary,), Progress()) / program
+
+    def answer(command):
+        own = takewhile(lambda word: word != "--", command.words[1:])
+        return subprocess.run([path, *own, "--help"], check=False, capture_output=True, text=True)
+
+    answers = {command: answer(command) for command in of(program)}
+    assert {c: each.stderr for c, each in answers.items() if each.returncode} == {}
 
 
 def test_kubectl_is_asked_for_kinds_that_there_are():
