@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aiohttp
 from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from dev.plane.call import Call
-    from dev.plane.proxy import Proxy
 
 _OF_ONE_CONNECTION: Final = frozenset(
     {"connection", "host", "content-length", "transfer-encoding", "keep-alive", "date"}
@@ -24,10 +24,20 @@ class CutError(ConnectionError):
     """The exchange ended without a proper answer, as its fault wants it."""
 
 
+class Upstream(Protocol):
+    """What an exchange asks of the proxy that it passes through."""
+
+    def ask(self, call: Call, headers: Mapping[str, str]) -> aiohttp.client._RequestContextManager:
+        """Send a call to the server."""
+
+    def listen(self, call: Call) -> AbstractContextManager[Stream]:
+        """Know of an open stream while it is served."""
+
+
 class Exchange:
     """One request and the connection that waits for its answer."""
 
-    def __init__(self, call: Call, request: web.Request, proxy: Proxy) -> None:
+    def __init__(self, call: Call, request: web.Request, proxy: Upstream) -> None:
         self.call = call
         self._request = request
         self._proxy = proxy

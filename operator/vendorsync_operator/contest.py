@@ -34,10 +34,9 @@ class Contest:
             return 0.0
         return min(FIRST_PAUSE * 2.0 ** min(self.turns - 1, 16), LONGEST_PAUSE)
 
-    @property
-    def is_contested(self) -> bool:
-        """Whether somebody else keeps changing the object."""
-        return self.turns >= CONTESTED
+    def is_contested(self, now: float) -> bool:
+        """Whether somebody else keeps changing the object, or did until a moment ago."""
+        return self.turns >= CONTESTED and now - self.written < self.pause + CALM
 
     def wait(self, digest: str, now: float) -> float:
         """Return for how many seconds a write of that hash has to wait; 0 for not at all."""

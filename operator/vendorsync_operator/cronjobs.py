@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_operator import render, resolve
+from vendorsync_operator.contest import CALM
 from vendorsync_operator.drift import drifts
 from vendorsync_operator.live import LiveCronJob, rivals
 from vendorsync_operator.ports import ConflictError
@@ -54,6 +55,7 @@ class CronJobs:
         live = self._cache.cron_jobs.get((visit.live.key[0], name))
         # Rendering takes a third of a visit, and most visits find nothing but the end of a run.
         applied, source = visit.memory.applied, (visit.live.generation, accepted.expression)
+        await self._tell_contest(visit, name, str(accepted.assignment))
         if live is not None and live.settled and applied.get(name) == (*source, live.settled):
             return
         rendered = render.cron_job(visit.resource, accepted, self._settings)
@@ -64,8 +66,9 @@ class CronJobs:
             return
         if _drifts(rendered, live):
             applied.pop(name, None)
-            contest = visit.memory.contests[name]
-            if not await self._may_apply(visit, rendered, contest, str(accepted.assignment)):
+            wait = visit.memory.contests[name].wait(render.hash_of(rendered), visit.clock())
+            if wait:
+                visit.look_again(wait)
                 return
             live = await self._apply(visit, rendered, live)
         if self._settle(live, render.hash_of(rendered)):
@@ -80,23 +83,16 @@ class CronJobs:
         known = self._cache.cron_jobs.get(live.key)
         return known is settled or self._cache.cron_jobs.put(settled)
 
-    async def _may_apply(
-        self, visit: Visit, rendered: Document, contest: Contest, subject: str
-    ) -> bool:
-        """Tell whether it is time to undo a change; say so if it is one that comes back."""
-        if contest.is_contested:
-            if not contest.rivals:
-                contest.rivals = await self._rivals(rendered)
-            visit.problems.append(_contested(rendered, contest, self._settings.instance, subject))
-        wait = contest.wait(render.hash_of(rendered), visit.clock())
-        if wait:
-            visit.look_again(wait)
-        return not wait
-
-    async def _rivals(self, rendered: Document) -> tuple[str, ...]:
-        metadata = rendered["metadata"]
-        found = await self._cluster.read_cron_job((metadata["namespace"], metadata["name"]))
-        return rivals(found["metadata"]) if found else ()
+    async def _tell_contest(self, visit: Visit, name: str, subject: str) -> None:
+        """Say so if somebody changes a CronJob each time that it is put right."""
+        contest = visit.memory.contests.get(name)
+        if contest is None or not contest.is_contested(visit.clock()):
+            return
+        if not contest.rivals:
+            found = await self._cluster.read_cron_job((visit.live.key[0], name))
+            contest.rivals = rivals(found["metadata"]) if found else ()
+        visit.problems.append(_contested(name, contest, self._settings.instance, subject))
+        visit.look_again(CALM)
 
     async def _create(self, visit: Visit, rendered: Document) -> LiveCronJob:
         """Create a CronJob, or return the one of its name, which may live without our labels."""
@@ -208,10 +204,10 @@ def _taken(resource: LiveResource, live: LiveCronJob, subject: str) -> Problem:
     )
 
 
-def _contested(rendered: Document, contest: Contest, instance: str, subject: str) -> Problem:
+def _contested(name: str, contest: Contest, instance: str, subject: str) -> Problem:
     who = ", ".join(contest.rivals) or f"another operator with the instance name {instance}"
     return Problem(
         ConditionReason.CONTESTED,
-        f"{who} changes CronJob {rendered['metadata']['name']} each time that it is put right",
+        f"{who} changes CronJob {name} each time that it is put right",
         subject,
     )

@@ -18,7 +18,7 @@ from typing import Any
 from vendorsync_api import run
 from vendorsync_api.group import KIND
 from vendorsync_api.reasons import Trigger
-from vendorsync_operator.ports import FIELD_MANAGER
+from vendorsync_operator.names import FIELD_MANAGER
 
 Key = tuple[str, str]
 """Namespace and name."""

@@ -10,10 +10,6 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 
-FIELD_MANAGER = "vendorsync-operator"
-"""What the API server calls this operator as the owner of fields."""
-
-
 class RefusedError(Exception):
     """The API server refuses a write, and would again; the text is the server's."""
 

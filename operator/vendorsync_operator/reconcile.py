@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from vendorsync_api import run
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_api.v1alpha1 import Metadata, VendorSync, VendorSyncStatus
+from vendorsync_api.v1alpha1 import VendorSync, VendorSyncStatus
 from vendorsync_operator import accept, events, pace, resolve, runs, status
 from vendorsync_operator.cronjobs import CronJobs
 from vendorsync_operator.overdue import Overdue
 from vendorsync_operator.prose import Problem
 from vendorsync_operator.request import Requests
-from vendorsync_operator.verdicts import Sight, ours
+from vendorsync_operator.statuses import Statuses
+from vendorsync_operator.verdicts import Sight
 from vendorsync_operator.visit import RETRY_SECONDS, Memory, ResourceGoneError, Visit
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Reconciler:
         self._cron_jobs = CronJobs(cache, cluster, settings)
         self._requests = Requests(cache, cluster, settings)
         self._overdue = Overdue(cache, cluster, now, clock)
+        self._statuses = Statuses(cache, cluster, settings.status_interval, recorder, now, clock)
         self._memories: dict[Key, Memory] = {}
 
     @property
@@ -122,7 +124,7 @@ class Reconciler:
             raise visit.failure
         sight = await self._see(visit, is_told=is_told)
         new = status.compute(visit.resource.status, sight, self._now())
-        delay = await self._record(visit.live, visit.resource.status, new)
+        delay = await self._statuses.write(visit.live, memory, visit.resource.status, new)
         if failure := visit.failure or visit.unread:
             raise failure
         for problem in visit.problems:
@@ -155,7 +157,7 @@ class Reconciler:
         )
         visit.problems.append(_kept_elsewhere(visit.live, keeper, self._settings.instance))
         new = status.compute(found, await self._see(visit, is_told=False), self._now())
-        return await self._record(visit.live, found, new)
+        return await self._statuses.write(visit.live, memory, found, new)
 
     def _visit(self, live: LiveResource, resource: VendorSync) -> Visit:
         memory = self._memory(live)
@@ -186,7 +188,9 @@ class Reconciler:
         except ValidationError:
             old = VendorSyncStatus()
         generation = live.document["metadata"].get("generation", 0)
-        return await self._record(live, old, status.refused(old, problem, generation, self._now()))
+        return await self._statuses.write(
+            live, self._memory(live), old, status.refused(old, problem, generation, self._now())
+        )
 
     async def _apply(self, visit: Visit) -> None:
         """Bring the CronJobs in step with the spec."""
@@ -266,64 +270,6 @@ class Reconciler:
             visit.memory.outcomes[job.uid] = runs.outcome(job, await self._cluster.pods(job.key))
         except Exception as error:
             visit.unread = visit.unread or error
-
-    async def _record(
-        self, live: LiveResource, old: VendorSyncStatus, new: VendorSyncStatus
-    ) -> float | None:
-        """Write the status if it changed, not too often; return when to look again, in seconds."""
-        memory = self._memory(live)
-        if new.wire() == ours(old).wire():
-            self._tell(live, memory)
-            return self._until(status.overdue_at(new, self._now()))
-        now, digest, contest = self._clock(), status.digest(new), memory.status_contest
-        pause = memory.written + self._settings.status_interval - now
-        if (wait := max(pause, contest.wait(digest, now))) > 0:
-            return wait
-        found = await self._cluster.apply_status(live.key, live.uid, new.wire())
-        if found is None:
-            self._cache.resources.drop(live.key, live.uid)
-            return None
-        memory.written = now
-        contest.wrote(digest, now)
-        if contest.is_contested:
-            logger.warning("somebody else changes the status back", extra={"resource": live.key})
-        self._tell(live, memory)
-        if new.last_sync_request != old.last_sync_request:
-            memory.requested.clear()
-        self._cache.status_written(found)
-        await self._announce(live, old, new)
-        if _paces(new) != _paces(old):
-            # The CronJobs follow the status that is written, so that a restart sees the same.
-            return 0.0
-        return self._until(status.overdue_at(new, self._now()))
-
-    def _tell(self, live: LiveResource, memory: Memory) -> None:
-        """Note that the status says all that was read."""
-        if memory.outcomes:
-            existing = {job.uid for job in self._cache.jobs.of(live.key)}
-            memory.told = existing & (memory.told | memory.outcomes.keys())
-            memory.outcomes.clear()
-
-    def _until(self, moment: datetime | None) -> float | None:
-        return None if moment is None else max((moment - self._now()).total_seconds(), 1.0)
-
-    async def _announce(
-        self, live: LiveResource, old: VendorSyncStatus, new: VendorSyncStatus
-    ) -> None:
-        metadata = Metadata.model_validate(live.document["metadata"])
-        for transition in events.transitions(old, new):
-            event = self._recorder.event(metadata, transition, self._now())
-            if event is None:
-                continue
-            try:
-                await self._cluster.create_event(event)
-            except Exception:
-                # The status says the same; an Event is not worth another try.
-                logger.warning("event not recorded", exc_info=True)
-
-
-def _paces(found: VendorSyncStatus) -> list[tuple[str, str, str]]:
-    return [(e.name, e.stream, e.slowed_to) for e in found.vendors if e.slowed_to]
 
 
 def _bound(pending: dict[str, runs.Outcome], existing: set[str]) -> None:

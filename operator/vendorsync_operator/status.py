@@ -5,7 +5,6 @@ The status is the operator's only memory. It depends on nothing but its inputs.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -43,11 +42,6 @@ def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncSta
         summary=summary,
         vendors=tuple(brevity.brief(entries, summary.duration_seconds)),
     )
-
-
-def digest(found: VendorSyncStatus) -> str:
-    """Return a hash of what a status says."""
-    return hashlib.sha256(found.model_dump_json().encode()).hexdigest()
 
 
 def refused(

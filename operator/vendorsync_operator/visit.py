@@ -59,6 +59,8 @@ class Memory:
     """By CronJob: the generation and the schedule that it was rendered from, and its hash."""
     contests: defaultdict[str, Contest] = field(default_factory=lambda: defaultdict(Contest))
     """By CronJob."""
+    said: str = ""
+    """The hash of the status that was written last."""
     status_contest: Contest = field(default_factory=Contest)
     failures: int = 0
     """Visits in a row in which a write failed that is worth another try."""

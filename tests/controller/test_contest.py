@@ -37,17 +37,21 @@ def test_a_new_spec_is_written_at_once_whoever_contests_the_old_one():
 
     assert contest.wait("b", now) == 0
     contest.wrote("b", now)
-    assert not contest.is_contested
+    assert not contest.is_contested(now)
 
 
 @pytest.mark.parametrize(("turns", "contested"), [(CONTESTED - 1, False), (CONTESTED, True)])
 def test_a_person_who_edits_twice_contests_nothing(turns, contested):
-    assert fought(turns)[0].is_contested is contested
+    contest, now = fought(turns)
+
+    assert contest.is_contested(now) is contested
 
 
 def test_a_change_after_a_calm_time_counts_as_the_first():
     contest, now = fought(9)
 
-    contest.wrote("a", now + contest.pause + CALM)
+    later = now + contest.pause + CALM
+    assert not contest.is_contested(later)
+    contest.wrote("a", later)
 
-    assert not contest.is_contested
+    assert not contest.is_contested(later)

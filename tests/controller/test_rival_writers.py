@@ -6,7 +6,7 @@ from tests.controller.build import SETTINGS, document, pod, report, vendor
 from tests.controller.fakes import FakeCluster
 from tests.controller.world import ACME, CRON_JOB, World, edit
 from vendorsync_api import run
-from vendorsync_operator.ports import FIELD_MANAGER
+from vendorsync_operator.names import FIELD_MANAGER
 
 RIVAL = replace(SETTINGS, instance="rival")
 

@@ -9,7 +9,8 @@ from vendorsync_api.group import KIND, PLURAL
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator.cluster.paths import BATCH, CORE, EVENTS, OURS, object_path, objects_path
 from vendorsync_operator.cluster.transport import FENCE, ApiError
-from vendorsync_operator.ports import FIELD_MANAGER, ConflictError, RefusedError
+from vendorsync_operator.names import FIELD_MANAGER
+from vendorsync_operator.ports import ConflictError, RefusedError
 
 if TYPE_CHECKING:
     from vendorsync_operator.cluster.transport import Api, Document, Fence
