@@ -142,15 +142,12 @@ def _schedule(env: Mapping[str, str]) -> ScheduleDefaults:
 def _window(env: Mapping[str, str]) -> Window | None:
     start = env.get("SYNC_WINDOW_START") or "19:00"
     end = env.get("SYNC_WINDOW_END") or "06:00"
-    match _is_none(start), _is_none(end):
-        case True, True:
-            return None
-        case False, False:
-            return Window(minute_of_day(start), minute_of_day(end))
-    raise SettingsError(
-        f"SYNC_WINDOW_START is {start!r} and SYNC_WINDOW_END is {end!r}; write {NONE} in both for"
-        " no restricted hours, or a time of day in both"
-    )
+    if _is_none(start) != _is_none(end):
+        raise SettingsError(
+            f"SYNC_WINDOW_START is {start!r} and SYNC_WINDOW_END is {end!r}; write {NONE} in both"
+            " for no restricted hours, or a time of day in both"
+        )
+    return None if _is_none(start) else Window(minute_of_day(start), minute_of_day(end))
 
 
 def _user(env: Mapping[str, str]) -> int | None:
