@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _WORD = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+LABEL_VALUE = f"({_WORD})?"
 _NAME = re.compile(_WORD)
-_LABEL_VALUE = re.compile(f"({_WORD})?")
+_LABEL_VALUE = re.compile(LABEL_VALUE)
 _DOMAIN_PART = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_DOMAIN_PART}(\.{_DOMAIN_PART})*")
 _DOMAIN_LIMIT = 253
@@ -33,7 +34,7 @@ def label_faults(labels: Mapping[str, str]) -> Iterator[str]:
         yield from _key_faults("label", key)
         if not is_label_value(value):
             yield (
-                f"the label {key!r} has the value {value!r}, write at most 63 letters, digits,"
+                f"the label {key!r} has the value {value!r}; write at most 63 letters, digits,"
                 " dashes, underscores and dots that begin and end with a letter or digit"
             )
 
@@ -53,13 +54,13 @@ def _key_faults(kind: str, key: str) -> Iterator[str]:
     domain, slash, name = key.rpartition("/")
     if not _NAME.fullmatch(name) or (slash and not _is_domain(domain)):
         yield (
-            f"{key!r} is no key of a {kind}, write a name of at most 63 letters, digits, dashes,"
+            f"{key!r} is no key of a {kind}; write a name of at most 63 letters, digits, dashes,"
             " underscores and dots, and a domain and a slash before it if need be"
         )
     elif _within(domain, _OUR_DOMAIN) or key == MANAGED_BY_LABEL:
-        yield f"the {kind} {key!r} is set by VendorSync itself, use another key"
+        yield f"the {kind} {key!r} is set by VendorSync itself; use another key"
     elif _within(domain, _BATCH_DOMAIN) or key in _BATCH_LABELS:
-        yield f"the {kind} {key!r} belongs to Kubernetes' Job controller, use another key"
+        yield f"the {kind} {key!r} belongs to Kubernetes' Job controller; use another key"
 
 
 def _is_domain(text: str) -> bool:

@@ -156,16 +156,17 @@ def _job_spec(
         "activeDeadlineSeconds": _active_deadline_seconds(resource.spec.run, accepted.timetable),
         "ttlSecondsAfterFinished": _DAY,
         "template": {
-            "metadata": _pod_metadata(settings, labels),
+            "metadata": _pod_metadata(resource.spec.run, settings, labels),
             "spec": _pod(resource, accepted, settings),
         },
     }
 
 
-def _pod_metadata(settings: Settings, labels: dict[str, str]) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"labels": {**settings.run_labels, **labels}}
-    if settings.run_annotations:
-        metadata["annotations"] = dict(settings.run_annotations)
+def _pod_metadata(own: RunSettings, settings: Settings, labels: dict[str, str]) -> dict[str, Any]:
+    """Return the pods' labels and annotations: the resource's before those of the settings."""
+    metadata = {"labels": {**settings.run_labels, **(own.pod_labels or {}), **labels}}
+    if annotations := {**settings.run_annotations, **(own.pod_annotations or {})}:
+        metadata["annotations"] = annotations
     return metadata
 
 

@@ -171,6 +171,12 @@ def test_preview_starts_at_the_present_without_a_moment(invoke):
         ),
         pytest.param("adapter: sungrow", "adaptor: sungrow", "adapter is missing", id="missing"),
         pytest.param("id: 3", "id: none", "organization.id: 'none' does not fit", id="type"),
+        pytest.param(
+            "  vendors:",
+            "  run: {podLabels: {job-name: mine}}\n  vendors:",
+            "the label 'job-name' belongs to Kubernetes' Job controller",
+            id="label of another",
+        ),
         pytest.param("  vendors:", "  vendor: 1\n  vendors:", "spec.vendor is not a", id="unknown"),
         pytest.param("15\n", "15: 1\n", "not YAML: ", id="syntax"),
         pytest.param("kind: VendorSync", "kind: VendorSink", "no resource of kind", id="kind"),

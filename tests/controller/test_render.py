@@ -111,6 +111,17 @@ def test_the_operators_labels_and_annotations_are_added_to_the_pods_of_runs_alon
     assert requested["spec"]["template"]["metadata"] == metadata
 
 
+def test_what_a_resource_says_of_its_pods_goes_before_what_the_operator_says():
+    settings = replace(SETTINGS, run_labels={"a": "0", "b": "0"}, run_annotations={"c": "0"})
+    said = resource(run={"podLabels": {"a": "1"}, "podAnnotations": {"c": "1", "d": "1"}})
+
+    metadata = job_spec(rendered(said, settings))["template"]["metadata"]
+
+    ours = rendered()["metadata"]["labels"]
+    assert metadata["labels"] == ours | {"a": "1", "b": "0"}
+    assert metadata["annotations"] == {"c": "1", "d": "1"}
+
+
 def test_pods_without_labels_and_annotations_of_others_are_as_they_were():
     metadata = job_spec(rendered())["template"]["metadata"]
 
