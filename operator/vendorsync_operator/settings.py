@@ -56,8 +56,6 @@ class Settings:
     run_labels: Mapping[str, str] = field(default_factory=dict)
     run_annotations: Mapping[str, str] = field(default_factory=dict)
     """Both are added to the pods of the runs, beside what a resource adds."""
-    instance: str = "vendorsync"
-    """Tells this operator's objects from those of another operator."""
     namespaces: tuple[str, ...] = ()
     """Namespaces to watch; all when empty."""
     schedule: ScheduleDefaults = ScheduleDefaults()
@@ -98,7 +96,6 @@ class Settings:
             run_as_user=_user(env),
             run_labels=_texts(env, "VENDORSYNC_RUN_LABELS", label_faults),
             run_annotations=_texts(env, "VENDORSYNC_RUN_ANNOTATIONS", annotation_faults),
-            instance=_instance(env),
             namespaces=_words(env.get("VENDORSYNC_NAMESPACES", "")),
             schedule=_schedule(env),
             allowed_endpoints=_endpoints(env.get("VENDORSYNC_ALLOWED_ENDPOINTS") or "[]"),
@@ -110,7 +107,7 @@ class Settings:
             ),
             status_interval=_number(env, "VENDORSYNC_STATUS_INTERVAL_SECONDS", 2, 0, 300),
             workers=int(_number(env, "VENDORSYNC_WORKERS", 8, 1, 100)),
-            instance=env.get("VENDORSYNC_INSTANCE") or cls.instance,
+            instance=_instance(env),
             lease_name=env.get("VENDORSYNC_LEASE_NAME") or cls.lease_name,
             lease_namespace=env.get("POD_NAMESPACE") or None,
             pod=env.get("POD_ID") or None,
@@ -163,7 +160,7 @@ def _user(env: Mapping[str, str]) -> int | None:
 
 
 def _instance(env: Mapping[str, str]) -> str:
-    text = env.get("VENDORSYNC_INSTANCE") or "vendorsync"
+    text = env.get("VENDORSYNC_INSTANCE") or Settings.instance
     if not is_label_value(text):
         raise SettingsError(
             f"VENDORSYNC_INSTANCE is {text!r}; it becomes a label, so write at most 63 letters,"

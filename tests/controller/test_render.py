@@ -103,10 +103,10 @@ def test_the_operators_labels_and_annotations_are_added_to_the_pods_of_runs_alon
     cron_job = rendered(settings=settings)
     metadata = job_spec(cron_job)["template"]["metadata"]
 
-    ours = cron_job["metadata"]["labels"]
+    ours = cron_job["spec"]["jobTemplate"]["metadata"]["labels"]
     assert metadata["labels"] == ours | {"team": "solar"}
     assert metadata["annotations"] == {"sidecar.istio.io/inject": "false"}
-    assert "team" not in ours | cron_job["spec"]["jobTemplate"]["metadata"]["labels"]
+    assert "team" not in ours | cron_job["metadata"]["labels"]
     requested = render.request_job(cron_job, "uid-1", "now")
     assert requested["spec"]["template"]["metadata"] == metadata
 
@@ -117,15 +117,15 @@ def test_what_a_resource_says_of_its_pods_goes_before_what_the_operator_says():
 
     metadata = job_spec(rendered(said, settings))["template"]["metadata"]
 
-    ours = rendered()["metadata"]["labels"]
+    ours = rendered()["spec"]["jobTemplate"]["metadata"]["labels"]
     assert metadata["labels"] == ours | {"a": "1", "b": "0"}
     assert metadata["annotations"] == {"c": "1", "d": "1"}
 
 
 def test_pods_without_labels_and_annotations_of_others_are_as_they_were():
-    metadata = job_spec(rendered())["template"]["metadata"]
+    template = rendered()["spec"]["jobTemplate"]
 
-    assert metadata == {"labels": rendered()["metadata"]["labels"]}
+    assert template["spec"]["template"]["metadata"] == template["metadata"]
 
 
 def test_secrets_are_optional_volumes_and_never_environment():
