@@ -22,6 +22,9 @@ DENIAL_LIMIT = 30.0
 STALL_LIMIT = 600.0
 """Seconds that one key may occupy a worker, or that keys may wait while none is finished."""
 
+CLOSE_SECONDS = 2.0
+"""How long a probe that is being answered may hold up the end of the process."""
+
 
 class Heartbeat:
     """When one stream, or the Lease, was last heard of, and last tried without success."""
@@ -126,7 +129,7 @@ async def serve(health: Health, port: int) -> web.AppRunner:
     application = web.Application()
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/startupz", startupz)
-    runner = web.AppRunner(application, access_log=None)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     await web.TCPSite(runner, port=port).start()
     return runner

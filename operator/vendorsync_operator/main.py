@@ -58,6 +58,11 @@ logger = logging.getLogger(__name__)
 
 _CHUNK_SIZE = 500
 _DRAIN_SECONDS = 10.0
+"""How long a part may take to end that was told to; then the next one is told."""
+_PARTS = 5
+"""Of a stop, in their order: work, election, streams, the wait for the signal, kopf."""
+STOP_SECONDS = _PARTS * _DRAIN_SECONDS + lease.Times().retry + health.CLOSE_SECONDS
+"""The longest that the operator takes to stop; a pod has to be given more."""
 _CHECK_SECONDS = 5.0
 """Between two looks at the health of the streams."""
 

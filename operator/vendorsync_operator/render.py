@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 _DAY = 86_400
-_USER = 65_532
 _GRACE_SECONDS = 30
 _RETRIED = (ExitCode.TRANSIENT, ExitCode.INTERRUPTED)
 _REQUESTS = {"cpu": "50m", "memory": "96Mi"}
@@ -157,10 +156,28 @@ def _job_spec(
         "activeDeadlineSeconds": _active_deadline_seconds(resource.spec.run, accepted.timetable),
         "ttlSecondsAfterFinished": _DAY,
         "template": {
-            "metadata": {"labels": labels},
+            "metadata": _pod_metadata(resource.spec.run, settings, labels),
             "spec": _pod(resource, accepted, settings),
         },
     }
+
+
+def _pod_metadata(own: RunSettings, settings: Settings, labels: dict[str, str]) -> dict[str, Any]:
+    """Return the pods' labels and annotations: the resource's before those of the settings."""
+    metadata = {"labels": {**settings.run_labels, **(own.pod_labels or {}), **labels}}
+    if annotations := {**settings.run_annotations, **(own.pod_annotations or {})}:
+        metadata["annotations"] = annotations
+    return metadata
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    security: dict[str, Any] = {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if settings.run_as_user is not None:
+        security |= {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_user}
+    return security
 
 
 def _pod(resource: VendorSync, accepted: Accepted, settings: Settings) -> dict[str, Any]:
@@ -171,12 +188,7 @@ def _pod(resource: VendorSync, accepted: Accepted, settings: Settings) -> dict[s
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": _security(settings),
         "containers": [_container(resource, accepted, settings, mounts)],
         "volumes": volumes,
     }

@@ -93,7 +93,8 @@ def timetable(
     layers = list(_layers(resource, assignment))
     interval, cron = _ticks(layers, defaults)
     declared = _first(layers, "restricted_windows")
-    windows = (defaults.window,) if declared is None else tuple(map(_window, declared))
+    inherited = () if defaults.window is None else (defaults.window,)
+    windows = inherited if declared is None else tuple(map(_window, declared))
     offset = 0
     if interval is not None and _first(layers, "spread") == "Hashed":
         metadata = resource.metadata

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from vendorsync_api.pods import annotation_faults, is_label_value, label_faults
 from vendorsync_api.run import AllowedEndpoint
 from vendorsync_api.schedule import Cron, ScheduleError, Window, minute_of_day, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+NONE = "none"
+"""The word for no such thing: a variable that is empty means the default."""
 
 _ENDPOINTS = TypeAdapter(tuple[AllowedEndpoint, ...])
+_TEXTS = TypeAdapter(dict[str, str])
+_USER_LIMIT = 2**31 - 1
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -33,8 +39,8 @@ class ScheduleDefaults:
     cron: str | None = None
     """PLANT_SYNC_CRON_SCHEDULE, in place of the interval."""
     time_zone: str = "Asia/Kolkata"
-    window: Window = field(default_factory=lambda: Window(19 * 60, 6 * 60))
-    """SYNC_WINDOW_START to SYNC_WINDOW_END: the restricted hours."""
+    window: Window | None = field(default_factory=lambda: Window(19 * 60, 6 * 60))
+    """SYNC_WINDOW_START to SYNC_WINDOW_END: the restricted hours; none where both say `none`."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class Settings:
     pull_policy: str = "IfNotPresent"
     service_account: str | None = None
     """Service account of the runs, in the namespace of the resource; it needs no rights."""
+    run_as_user: int | None = 65_532
+    """User and group of the runs' processes; None leaves both to the cluster and the image."""
+    run_labels: Mapping[str, str] = field(default_factory=dict)
+    run_annotations: Mapping[str, str] = field(default_factory=dict)
+    """Both are added to the pods of the runs, beside what a resource adds."""
     namespaces: tuple[str, ...] = ()
     """Namespaces to watch; all when empty."""
     schedule: ScheduleDefaults = ScheduleDefaults()
@@ -82,6 +93,9 @@ class Settings:
                 ("Always", "IfNotPresent", "Never"),
             ),
             service_account=env.get("VENDORSYNC_JOB_SERVICE_ACCOUNT") or None,
+            run_as_user=_user(env),
+            run_labels=_texts(env, "VENDORSYNC_RUN_LABELS", label_faults),
+            run_annotations=_texts(env, "VENDORSYNC_RUN_ANNOTATIONS", annotation_faults),
             namespaces=_words(env.get("VENDORSYNC_NAMESPACES", "")),
             schedule=_schedule(env),
             allowed_endpoints=_endpoints(env.get("VENDORSYNC_ALLOWED_ENDPOINTS") or "[]"),
@@ -93,7 +107,7 @@ class Settings:
             ),
             status_interval=_number(env, "VENDORSYNC_STATUS_INTERVAL_SECONDS", 2, 0, 300),
             workers=int(_number(env, "VENDORSYNC_WORKERS", 8, 1, 100)),
-            instance=env.get("VENDORSYNC_INSTANCE") or cls.instance,
+            instance=_instance(env),
             lease_name=env.get("VENDORSYNC_LEASE_NAME") or cls.lease_name,
             lease_namespace=env.get("POD_NAMESPACE") or None,
             pod=env.get("POD_ID") or None,
@@ -108,8 +122,6 @@ def _schedule(env: Mapping[str, str]) -> ScheduleDefaults:
     built_in = ScheduleDefaults()
     cron = env.get("PLANT_SYNC_CRON_SCHEDULE") or None
     time_zone = env.get("VENDORSYNC_TIME_ZONE") or built_in.time_zone
-    start = env.get("SYNC_WINDOW_START") or "19:00"
-    end = env.get("SYNC_WINDOW_END") or "06:00"
     try:
         if cron is not None:
             cron = Cron.parse(cron).text
@@ -118,10 +130,55 @@ def _schedule(env: Mapping[str, str]) -> ScheduleDefaults:
             interval=None if cron else built_in.interval,
             cron=cron,
             time_zone=zone(time_zone).key,
-            window=Window(minute_of_day(start), minute_of_day(end)),
+            window=_window(env),
         )
     except ScheduleError as error:
         raise SettingsError(f"the operator's schedule settings: {error}") from error
+
+
+def _window(env: Mapping[str, str]) -> Window | None:
+    start = env.get("SYNC_WINDOW_START") or "19:00"
+    end = env.get("SYNC_WINDOW_END") or "06:00"
+    if _is_none(start) != _is_none(end):
+        raise SettingsError(
+            f"SYNC_WINDOW_START is {start!r} and SYNC_WINDOW_END is {end!r}; write {NONE} in both"
+            " for no restricted hours, or a time of day in both"
+        )
+    return None if _is_none(start) else Window(minute_of_day(start), minute_of_day(end))
+
+
+def _user(env: Mapping[str, str]) -> int | None:
+    text = env.get("VENDORSYNC_RUN_AS_USER") or str(Settings.run_as_user)
+    if _is_none(text):
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _USER_LIMIT):
+        raise SettingsError(
+            f"VENDORSYNC_RUN_AS_USER is {text!r}; write a number from 1 to {_USER_LIMIT}, or {NONE}"
+            " to let the cluster choose"
+        )
+    return int(text)
+
+
+def _instance(env: Mapping[str, str]) -> str:
+    text = env.get("VENDORSYNC_INSTANCE") or Settings.instance
+    if not is_label_value(text):
+        raise SettingsError(
+            f"VENDORSYNC_INSTANCE is {text!r}; it becomes a label, so write at most 63 letters,"
+            " digits, dashes, underscores and dots"
+        )
+    return text
+
+
+def _texts(
+    env: Mapping[str, str], name: str, faults: Callable[[Mapping[str, str]], Iterator[str]]
+) -> Mapping[str, str]:
+    try:
+        found = _TEXTS.validate_json(env.get(name) or "{}", strict=True)
+    except ValidationError as error:
+        raise SettingsError(f"{name} must be a JSON object whose values are texts") from error
+    for fault in faults(found):
+        raise SettingsError(f"{name}: {fault}")
+    return found
 
 
 def _endpoints(text: str) -> tuple[AllowedEndpoint, ...]:
@@ -136,6 +193,10 @@ def _endpoints(text: str) -> tuple[AllowedEndpoint, ...]:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(sorted({word.strip() for word in text.split(",") if word.strip()}))
+
+
+def _is_none(text: str) -> bool:
+    return text.lower() == NONE
 
 
 def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:

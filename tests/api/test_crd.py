@@ -53,6 +53,11 @@ def test_every_text_list_and_map_has_a_bound(path):
         assert "maxProperties" in node, path
 
 
+def test_resources_are_in_no_category_that_is_deleted_at_a_stroke():
+    """`kubectl delete all --all` takes every resource of the category all."""
+    assert "categories" not in CRD["spec"]["names"]
+
+
 def test_nothing_under_a_schedule_has_a_default():
     """A stored default would freeze the operator's own settings and the choice of cron."""
     inside = [path for path in FIELDS if ".schedule." in path]

@@ -33,10 +33,10 @@ spec:
 
 @pytest.fixture
 def invoke(tmp_path, capsys):
-    def invoke(verb, text, *arguments):
+    def invoke(verb, text, *arguments, **env):
         path = tmp_path / "resource.yaml"
         path.write_text(text)
-        code = command([verb, str(path), *arguments], env={})
+        code = command([verb, str(path), *arguments], env=env)
         return code, *capsys.readouterr()
 
     return invoke
@@ -118,6 +118,19 @@ def test_the_offset_of_a_resource_without_a_namespace_is_that_of_the_one_given(i
     assert named[1] != other[1]
 
 
+@pytest.mark.requirement("R16")
+def test_preview_and_render_know_an_operator_without_restricted_hours(invoke):
+    text = GOOD.replace("    restrictedWindows:\n    - {start: 19:00, end: 06:00}\n", "")
+    hourly = text.replace("intervalMinutes: 15", "intervalMinutes: 60")
+    none = {"SYNC_WINDOW_START": "none", "SYNC_WINDOW_END": "none"}
+
+    _, preview, _ = invoke("preview", hourly, "--at", "2026-11-22T18:50:00+05:30", **none)
+    _, render, _ = invoke("render", hourly, **none)
+
+    assert "19:00 IST" in preview
+    assert render.count("0 * * * *") == 2
+
+
 def test_preview_says_what_is_suspended(invoke):
     text = GOOD.replace("spec:\n", "spec:\n  suspend: true\n")
 
@@ -158,6 +171,12 @@ def test_preview_starts_at_the_present_without_a_moment(invoke):
         ),
         pytest.param("adapter: sungrow", "adaptor: sungrow", "adapter is missing", id="missing"),
         pytest.param("id: 3", "id: none", "organization.id: 'none' does not fit", id="type"),
+        pytest.param(
+            "  vendors:",
+            "  run: {podLabels: {job-name: mine}}\n  vendors:",
+            "the label 'job-name' belongs to Kubernetes' Job controller",
+            id="label of another",
+        ),
         pytest.param("  vendors:", "  vendor: 1\n  vendors:", "spec.vendor is not a", id="unknown"),
         pytest.param("15\n", "15: 1\n", "not YAML: ", id="syntax"),
         pytest.param("kind: VendorSync", "kind: VendorSink", "no resource of kind", id="kind"),

@@ -253,6 +253,18 @@ def test_a_spec_that_cannot_be_read_is_said_and_nothing_is_touched():
     assert world.cluster.writes == []
 
 
+def test_an_annotation_for_the_pods_that_is_not_free_is_named():
+    world = World()
+
+    world.put(document(run={"podAnnotations": {"vendorsync.dev/hash": "mine"}}))
+
+    assert world.condition() == ("False", "SpecInvalid")
+    (ready,) = (each for each in world.status()["conditions"] if each["type"] == "Ready")
+    assert (
+        "spec.run.podAnnotations: the annotation 'vendorsync.dev/hash' is set" in ready["message"]
+    )
+
+
 @pytest.mark.requirement("C04")
 def test_a_finished_job_is_read_once_and_told_in_one_status_write():
     world = World()

@@ -174,7 +174,7 @@ def test_a_rival_of_another_instance_leaves_everything_to_the_first(plane, opera
     assert writes(plane, 10) == 0
     for each in scenes:
         for live in each.cron_jobs().values():
-            assert live["metadata"]["labels"][INSTANCE_LABEL] == "vendorsync"
+            assert live["metadata"]["labels"][INSTANCE_LABEL] == "vendorsync.vendorsync"
     scenes[0].change(suspend=True)
     scenes[0].applied()
     assert scenes[0].condition("Ready") == ("True", "Applied")
