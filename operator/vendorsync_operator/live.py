@@ -18,12 +18,20 @@ from typing import Any
 from vendorsync_api import run
 from vendorsync_api.group import KIND
 from vendorsync_api.reasons import Trigger
+from vendorsync_api.v1alpha1 import SecretKeyRef
 from vendorsync_operator.names import FIELD_MANAGER
 
 Key = tuple[str, str]
 """Namespace and name."""
 Document = dict[str, Any]
 """An object of the API as JSON."""
+Claim = tuple[str, str, str, int]
+"""Namespace, Secret of a database, key of the Secret, and organization id.
+
+Secrets of two namespaces are two, whatever they hold, and two Secrets may hold the same URL. Whose
+the organization is in a database is decided there, by its binding.
+"""
+_DATABASE = SecretKeyRef()
 _PROMPT_SECONDS = 30
 """After its tick, in which a scheduled Job is usually made; see delays.LATE."""
 
@@ -37,6 +45,8 @@ class LiveResource:
     version: str
     generation: int
     organization: int | None
+    database: tuple[str, str]
+    """Name of the Secret with the database's URL, and the key in it."""
     created: str
     deleting: bool
     text: bytes
@@ -47,6 +57,7 @@ class LiveResource:
         metadata = document["metadata"]
         kept = ("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp")
         spec = document.get("spec") or {}
+        secret = (spec.get("database") or {}).get("secretRef") or {}
         body = {
             "metadata": {name: metadata[name] for name in kept if name in metadata},
             "spec": spec,
@@ -58,6 +69,10 @@ class LiveResource:
             version=metadata.get("resourceVersion", ""),
             generation=metadata.get("generation", 0),
             organization=(spec.get("organization") or {}).get("id"),
+            database=(
+                intern(secret.get("name") or _DATABASE.name),
+                intern(secret.get("key") or _DATABASE.key),
+            ),
             created=metadata.get("creationTimestamp", ""),
             deleting="deletionTimestamp" in metadata,
             text=_text(body),
@@ -88,8 +103,15 @@ class LiveResource:
         return self
 
     @property
+    def claim(self) -> Claim | None:
+        """What only one resource may have, None for one without an organization."""
+        if self.organization is None:
+            return None
+        return (self.key[0], *self.database, self.organization)
+
+    @property
     def seniority(self) -> tuple[str, Key]:
-        """Orders the resources of one organization, the oldest first."""
+        """Orders the resources of one claim, the oldest first."""
         return self.created, self.key
 
 

@@ -242,12 +242,26 @@ async def first_event(api):
         (429, StreamError),
         (503, StreamError),
         (403, StreamDeniedError),
-        (400, ApiError),
+        (400, StreamDeniedError),
     ],
 )
-def test_a_refused_watch_means_listing_again_trying_again_or_the_end(status, meaning):
+def test_a_refused_watch_means_listing_again_or_trying_again(status, meaning):
     with pytest.raises(meaning):
         asked(first_event, (status, STATUS))
+
+
+class Silent:
+    """An API whose watches open and stay silent until the client gives them up."""
+
+    async def lines(self, path, query):
+        if path:
+            raise aiohttp.SocketTimeoutError("Timeout on reading data from socket")
+        yield b""
+
+
+def test_a_watch_that_fell_silent_is_not_opened_again_as_it_was():
+    with pytest.raises(GoneError):
+        asyncio.run(first_event(Silent()))
 
 
 def test_a_server_that_cannot_be_reached_interrupts_the_stream():
@@ -401,7 +415,7 @@ def test_a_lease_that_is_another_by_now_is_none(action, status):
         (429, UnreachableError),
         (500, UnreachableError),
         (403, lease.LeaseDeniedError),
-        (400, ApiError),
+        (400, lease.LeaseDeniedError),
     ],
 )
 def test_a_lease_that_is_denied_is_told_apart_from_one_that_cannot_be_reached(status, meaning):

@@ -235,6 +235,43 @@ def test_what_is_left_of_an_earlier_resource_is_awaited_and_not_a_conflict():
     assert world.condition() == ("True", "Applied")
 
 
+class Late(FakeCluster):
+    """A cluster in which the watch tells of a deletion before the answer to an apply arrives."""
+
+    def __init__(self):
+        super().__init__()
+        self.world: World
+        self.is_armed = False
+
+    async def apply_cron_job(self, rendered, uid):
+        answer = await super().apply_cron_job(rendered, uid)
+        if self.is_armed:
+            self.is_armed = False
+            key = rendered["metadata"]["namespace"], rendered["metadata"]["name"]
+            del self.cron_jobs[key]
+            self.world.cache.cron_jobs.found(answer)
+            # A deletion has a version of its own.
+            deleted = self.stamp(answer, answer["metadata"]["uid"])
+            self.world.cache.cron_jobs.gone(deleted)
+        return answer
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_cron_job_that_went_before_our_answer_came_is_made_again(is_new):
+    cluster = Late()
+    world = cluster.world = World(cluster=cluster)
+    if not is_new:
+        world.put(document())
+    cluster.is_armed = True
+
+    again = world.put(document(run={"deadlineSeconds": 300}))
+
+    assert again == 0
+    world.reconcile()
+    assert CRON_JOB in cluster.cron_jobs
+    assert world.condition() == ("True", "Applied")
+
+
 def test_a_ghost_in_the_cache_is_found_out_by_the_next_apply():
     world = World()
     world.put(document())

@@ -221,7 +221,8 @@ def test_of_two_resources_of_one_organization_the_younger_rests():
     assert world.cluster.writes == ["suspend younger-alpha-plants", "status younger"]
     assert world.condition(key=("solar", "younger")) == ("False", "DuplicateOrganization")
     assert world.message(key=("solar", "younger")).endswith(
-        "Delete one of the two. Scheduled runs of alpha/plants are stopped until then."
+        "or give one another organization or database. Scheduled runs of alpha/plants are stopped"
+        " until then."
     )
     assert world.condition() == ("True", "Applied")
 

@@ -60,7 +60,8 @@ class ConditionReason(StrEnum):
     )
     DUPLICATE_ORGANIZATION = (
         "DuplicateOrganization",
-        "Another, older VendorSync serves this organization. Delete one of the two.",
+        "An older VendorSync of this namespace writes the same organization to the same database"
+        " Secret. Delete one of the two, or give one another organization or database.",
     )
     API_REFUSED = (
         "APIRefused",
