@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_api.v1alpha1 import Metadata, VendorSync, VendorSyncStatus
-from vendorsync_operator import accept, events, pace, resolve, runs, status
+from vendorsync_api.v1alpha1 import Metadata
+from vendorsync_operator import accept, events, pace, reading, resolve, runs, status
 from vendorsync_operator.cronjobs import CronJobs
 from vendorsync_operator.overdue import Overdue
 from vendorsync_operator.prose import Problem
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from vendorsync_api.v1alpha1 import VendorSyncStatus
     from vendorsync_operator.accept import Policies
     from vendorsync_operator.cache import Cache
     from vendorsync_operator.live import Key, LiveResource
@@ -79,7 +80,7 @@ class Reconciler:
             self._forget(key)
             return None
         try:
-            resource = VendorSync.model_validate_json(live.text)
+            resource = reading.resource(live.text)
         except ValidationError as error:
             return await self._refuse(live, error)
         assignments = resolve.assignments(resource, self._settings.schedule)
@@ -114,13 +115,8 @@ class Reconciler:
 
     async def _refuse(self, live: LiveResource, error: ValidationError) -> float | None:
         """Say in the status that the resource cannot be read, and touch nothing else."""
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        problem = Problem(ConditionReason.SPEC_INVALID, f"{where}: {fault['msg']}")
-        try:
-            old = VendorSyncStatus.model_validate(live.document["status"])
-        except ValidationError:
-            old = VendorSyncStatus()
+        problem = Problem(ConditionReason.SPEC_INVALID, reading.fault(error))
+        old = reading.status(live.document["status"])
         generation = live.document["metadata"].get("generation", 0)
         return await self._record(live, old, status.refused(old, problem, generation, self._now()))
 

@@ -250,6 +250,17 @@ def test_a_spec_that_cannot_be_read_is_said_and_nothing_is_touched():
     assert world.cluster.writes == []
 
 
+@pytest.mark.parametrize("amount", ["1e99", "1e1000", "1e1.5", 2**70])
+def test_an_amount_that_cannot_be_rendered_is_told_by_name_and_ends_no_visit(amount):
+    world = World()
+
+    world.put(document(run={"resources": {"limits": {"memory": amount}}}))
+
+    assert world.condition() == ("False", "SpecInvalid")
+    assert "spec.run.resources.limits.memory" in world.message()
+    assert f"'{amount}'" in world.message()
+
+
 @pytest.mark.requirement("C04")
 def test_a_finished_job_is_read_once_and_told_in_one_status_write():
     world = World()

@@ -128,6 +128,14 @@ BOUNDS = {
     "an address without TLS": (changed((*VENDORS, 0, "baseURL"), "http://a.test"), "should match"),
     "a vendor with a hyphen": (changed((*VENDORS, 0, "name"), "solar-man"), "should match"),
     "a deadline of no time": (changed(("spec", "run"), {"deadlineSeconds": 1}), "greater than"),
+    "an amount with half an exponent": (
+        changed(("spec", "run"), {"resources": {"limits": {"memory": "1e1.5"}}}),
+        "should match",
+    ),
+    "an amount below nothing": (
+        changed(("spec", "run"), {"resources": {"limits": {"memory": "-1Gi"}}}),
+        "should match",
+    ),
     "no credentials": (changed((*VENDORS, 0, "credentialsSecretRef"), None), "Required value"),
 }
 
