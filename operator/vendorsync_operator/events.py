@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from vendorsync_api.group import KIND
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import runs
+from vendorsync_operator.bounds import cut_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 HOURLY_LIMIT = 20
 """Events of one resource within an hour; the status has the rest."""
-_NOTE_LIMIT = 1000
+_NOTE_LIMIT = 1024
+"""Bytes of a note; the API server refuses an Event with more (events.k8s.io/v1)."""
 _COMPONENT = "vendorsync.dev/operator"
 
 
@@ -119,7 +121,7 @@ def _event(
         "type": transition.type,
         "reason": transition.reason,
         "action": "Reconcile",
-        "note": transition.note[:_NOTE_LIMIT],
+        "note": cut_bytes(transition.note, _NOTE_LIMIT),
         "eventTime": moment,
         "reportingController": _COMPONENT,
         "reportingInstance": instance,

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from vendorsync_api.reasons import Result, RunReason
 from vendorsync_api.run import CONTAINER, RunReport
 from vendorsync_api.v1alpha1 import MAX_ID, VendorStatus
+from vendorsync_operator.bounds import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +30,7 @@ _COUNTS = (
     "total", "created", "updated", "unchanged", "rejected", "duplicate", "vanished", "repaired",
 )  # fmt: skip
 _REPORT_VERSION = 1
+_LISTED = (Result.SUCCEEDED, Result.PARTIAL)
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,13 @@ def failing(entry: VendorStatus) -> str | None:
     return standing(entry) if entry.consecutive_failures else None
 
 
+def listed(entry: VendorStatus) -> bool:
+    """Tell whether the run that the counts are of read the vendor's listing, if only in part."""
+    if entry.result != Result.SKIPPED:
+        return entry.result in _LISTED
+    return entry.standing in set(RunReason) and RunReason(entry.standing).result in _LISTED
+
+
 def needs_action(reason: str) -> bool:
     """Tell whether somebody has to act; a reason of a later version is taken as no."""
     return reason in set(RunReason) and RunReason(reason).needs_action
@@ -199,7 +208,7 @@ def _message(entry: VendorStatus, ended: Outcome, result: Result) -> str | None:
 def clean(text: str) -> str:
     """Return one printable line of at most MESSAGE_LIMIT characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[:8192]).split())
-    return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
+    return cut(line, MESSAGE_LIMIT)
 
 
 def _tallies(entry: VendorStatus, ended: Outcome, result: Result) -> dict[str, Any]:

@@ -32,15 +32,14 @@ def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncSta
     entries = _entries(old, sight, now)
     wanted = {a.key for a in sight.assignments if a.wanted}
     active = [entry for entry in entries if (entry.name, entry.stream) in wanted]
-    summary = _summary(active)
     return VendorSyncStatus(
         observed_generation=sight.generation,
         conditions=conditions(old, sight, active, now),
         display=_display(sight, entries, active),
         next_schedule_time=_soonest(entry for entry in entries if entry.stream == "plants"),
         last_sync_request=sight.request_done or old.last_sync_request,
-        summary=summary,
-        vendors=tuple(brevity.brief(entries, summary.duration_seconds)),
+        summary=_summary(active),
+        vendors=tuple(brevity.brief(entries)),
     )
 
 
@@ -172,7 +171,9 @@ def _summary(active: list[VendorStatus]) -> Summary:
         total_plants_synced=sum(_synced_plants(entry) for entry in plants),
         total_plants_created=sum(entry.created or 0 for entry in plants),
         total_plants_updated=sum(entry.updated or 0 for entry in plants),
-        duration_seconds=max((entry.duration_seconds or 0 for entry in plants), default=0),
+        duration_seconds=max(
+            (entry.duration_seconds or 0 for entry in plants if runs.listed(entry)), default=0
+        ),
     )
 
 

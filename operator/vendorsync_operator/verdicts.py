@@ -15,12 +15,12 @@ from vendorsync_api.v1alpha1 import (
     VendorSyncStatus,
 )
 from vendorsync_operator import runs
+from vendorsync_operator.bounds import cut
 from vendorsync_operator.prose import (
     PARTS_LIMIT,
     Problem,
     advised,
     by_reason,
-    cut,
     failures,
     title,
     told_entries,

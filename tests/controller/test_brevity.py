@@ -44,6 +44,7 @@ STATES: dict[str, dict[str, Any]] = {
     },
     "partial": FAILED | COUNTS | {"result": "Partial", "reason": "RecordsRejected"},
     "failed and slowed": FAILED,
+    "failed in another script": FAILED | {"message": "सौ" * 175},
     "blocked": FAILED | {"reason": "CredentialsRejected"},
 }
 

@@ -81,7 +81,13 @@ class Summary(Model):
     total_plants_created: Annotated[int, _count("Plants that were new.", 10)] = 0
     total_plants_updated: Annotated[int, _count("Plants that had changed.", 4)] = 0
     duration_seconds: Annotated[
-        float, about("Length of the longest run.", example=2.4, unit="seconds", ge=0)
+        float,
+        about(
+            "Length of the longest of them that succeeded or was partial.",
+            example=2.4,
+            unit="seconds",
+            ge=0,
+        ),
     ] = 0
 
 
