@@ -71,9 +71,14 @@ class Accepted:
     """What scheduled runs follow while they are slowed; None for the timetable itself."""
 
     @property
+    def followed(self) -> Timetable:
+        """What scheduled runs follow: the timetable, or the slower one."""
+        return self.pace or self.timetable
+
+    @property
     def expression(self) -> str:
         """The CronJob's schedule."""
-        return (self.pace or self.timetable).expression
+        return self.followed.expression
 
     @property
     def share(self) -> Share | None:

@@ -39,7 +39,11 @@ class CronJobs:
         # Rendering takes a third of a visit, and most visits find nothing but the end of a run.
         applied, source = (
             visit.memory.applied,
-            (visit.live.generation, accepted.expression),
+            (
+                visit.live.generation,
+                accepted.expression,
+                accepted.followed.starting_deadline_seconds,
+            ),
         )
         if live is not None and live.settled and applied.get(name) == (*source, live.settled):
             return
