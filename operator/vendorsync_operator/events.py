@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vendorsync_api.group import KIND
+from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import runs
 from vendorsync_operator.bounds import cut_bytes
@@ -40,6 +41,7 @@ def transitions(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterator[Transi
     for entry in new.vendors:
         yield from _run_transition(before.get((entry.name, entry.stream)), entry)
         yield from _delay_transition(before.get((entry.name, entry.stream)), entry)
+    yield from _request_transition(old, new)
     yield from _ready_transition(_ready(old), _ready(new))
 
 
@@ -58,6 +60,13 @@ def _delay_transition(old: VendorStatus | None, new: VendorStatus) -> Iterator[T
     if new.delay and new.delay.reason != was:
         note = f"{new.name}/{new.stream}: {new.delay.message}"
         yield Transition("Warning", new.delay.reason, note)
+
+
+def _request_transition(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterator[Transition]:
+    """Yield that a syncRequest is done and could not start every run."""
+    if new.last_sync_request != old.last_sync_request and new.sync_request_message:
+        note = f"syncRequest {new.last_sync_request}: {new.sync_request_message}"
+        yield Transition("Warning", ConditionReason.NAME_CONFLICT, note)
 
 
 def _ready_transition(old: Condition | None, new: Condition | None) -> Iterator[Transition]:

@@ -156,7 +156,7 @@ class Reconciler:
             outcomes=outcomes,
             delays=await self._overdue.delays(visit, outcomes),
             undecided=frozenset(visit.undecided),
-            request_done=visit.request_done,
+            request=visit.request,
             namespace=visit.live.key[0],
         )
 

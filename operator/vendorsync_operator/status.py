@@ -16,6 +16,7 @@ from vendorsync_api.v1alpha1 import (
     VendorSyncStatus,
 )
 from vendorsync_operator import brevity, delays, pace, runs
+from vendorsync_operator.bounds import cut_bytes
 from vendorsync_operator.verdicts import Sight, conditions, timestamp
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from vendorsync_operator.live import LiveCronJob
     from vendorsync_operator.prose import Problem
     from vendorsync_operator.resolve import Assignment
+
+
+_REQUEST_LIMIT = 600
+"""Bytes about runs that a syncRequest could not start."""
 
 
 def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncStatus:
@@ -37,7 +42,8 @@ def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncSta
         conditions=conditions(old, sight, active, now),
         display=_display(sight, entries, active),
         next_schedule_time=_soonest(entry for entry in entries if entry.stream == "plants"),
-        last_sync_request=sight.request_done or old.last_sync_request,
+        last_sync_request=sight.request.done or old.last_sync_request,
+        sync_request_message=_request_message(old, sight),
         summary=_summary(active),
         vendors=tuple(brevity.brief(entries)),
     )
@@ -58,6 +64,13 @@ def refused(
             "vendors": tuple(entries),
         }
     )
+
+
+def _request_message(old: VendorSyncStatus, sight: Sight) -> str | None:
+    """Return what the last syncRequest could not start, which is said until the next is done."""
+    if sight.request.done is None:
+        return old.sync_request_message
+    return cut_bytes(". ".join(sight.request.missed), _REQUEST_LIMIT) or None
 
 
 def _entries(old: VendorSyncStatus, sight: Sight, now: datetime) -> list[VendorStatus]:
@@ -86,6 +99,7 @@ def _prospects(
         ),
         "slowed_to": pace.slowed_to(entry, timetable) if timetable else None,
         "delay": sight.delays.get(assignment.key),
+        "requested": sight.request.started.get(assignment.key),
     }
 
 

@@ -39,6 +39,18 @@ _SLOWED_LIMIT = 160
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 
+@dataclass
+class Progress:
+    """How far a syncRequest has come."""
+
+    started: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By vendor and stream: the Job that it made; empty once the request is done."""
+    missed: list[str] = field(default_factory=list)
+    """Whose run it cannot start, and why, one sentence each."""
+    done: str | None = None
+    """The text of the request, once every run that can be started was."""
+
+
 @dataclass(frozen=True)
 class Sight:
     """What one reconciliation found out about a resource."""
@@ -56,8 +68,8 @@ class Sight:
     """Of those asked plant by plant, what each run has of the vendor's allowance."""
     problems: tuple[Problem, ...] = ()
     outcomes: tuple[runs.Outcome, ...] = ()
-    request_done: str | None = None
-    """The syncRequest whose Jobs exist now."""
+    request: Progress = field(default_factory=Progress)
+    """Of a syncRequest that was not done before."""
     delays: dict[tuple[str, str], Delay] = field(default_factory=dict)
     """Of the vendors and streams whose run is overdue."""
     namespace: str = "default"

@@ -12,6 +12,7 @@ from vendorsync_api.v1alpha1 import VendorStatus
 from vendorsync_operator import runs
 from vendorsync_operator.ports import RefusedError
 from vendorsync_operator.prose import Problem
+from vendorsync_operator.verdicts import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -66,7 +67,8 @@ class Visit:
     problems: list[Problem] = field(default_factory=list)
     current: Document | None = None
     """The resource as the server has it, once it was read."""
-    request_done: str | None = None
+    request: Progress = field(default_factory=Progress)
+    """Of a syncRequest that was not done before."""
     again: float | None = None
     """In how many seconds a run may have become overdue, or no longer be."""
     failure: Exception | None = None

@@ -142,6 +142,14 @@ class VendorStatus(Model):
             "Job of the last run.", example="organization-a-solarman-plants-29364510", max_length=63
         ),
     ] = None
+    requested: Annotated[
+        str | None,
+        about(
+            "Job that the syncRequest under way started; absent once that request is done.",
+            example="organization-a-solarman-plants-r1f0c9a2b7",
+            max_length=63,
+        ),
+    ] = None
     exit_code: Annotated[
         int | None,
         about("Exit code, unless zero.", example=77, unit="exit code", ge=0, le=255),
@@ -233,7 +241,17 @@ class VendorSyncStatus(Model):
     last_sync_request: Annotated[
         str | None,
         about(
-            "The last syncRequest whose Jobs were all made.", example="2026-11-22-a", max_length=63
+            "The last syncRequest that is done: every run that could be started was.",
+            example="2026-11-22-a",
+            max_length=63,
+        ),
+    ] = None
+    sync_request_message: Annotated[
+        str | None,
+        about(
+            "Which runs lastSyncRequest could not start, and why; absent if it started all.",
+            example="no run of sungrow/plants: Job x exists and is not this resource's",
+            max_length=1024,
         ),
     ] = None
     summary: Annotated[
