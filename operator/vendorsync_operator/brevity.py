@@ -56,7 +56,7 @@ def restored(entry: VendorStatus) -> VendorStatus:
     found: dict[str, object] = {"trigger": entry.trigger or Trigger.SCHEDULE.value}
     if entry.result == Result.SUCCEEDED:
         found["last_successful_time"] = entry.last_successful_time or entry.completion_time
-    elif entry.result != Result.SKIPPED:
+    elif _failed(entry):
         found["last_failure_time"] = entry.last_failure_time or entry.completion_time
     return entry.model_copy(update=found)
 
@@ -104,7 +104,7 @@ def _without(entry: VendorStatus) -> VendorStatus:
 
 
 def _failed(entry: VendorStatus) -> bool:
-    return entry.result not in (None, Result.SUCCEEDED, Result.SKIPPED)
+    return entry.result not in (None, Result.SUCCEEDED) and not runs.is_silent(entry)
 
 
 def _size(entries: Iterable[VendorStatus]) -> int:

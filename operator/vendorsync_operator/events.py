@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vendorsync_api.group import KIND
-from vendorsync_api.reasons import ConditionReason
+from vendorsync_api.reasons import ConditionReason, Result, RunReason
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import runs
 from vendorsync_operator.bounds import cut_bytes
@@ -48,6 +48,8 @@ def transitions(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterator[Transi
 def _run_transition(old: VendorStatus | None, new: VendorStatus) -> Iterator[Transition]:
     was, now = old and runs.failing(old), runs.failing(new)
     title = f"{new.name}/{new.stream}"
+    if new.result == Result.UNKNOWN and (old is None or old.result != new.result):
+        yield Transition("Warning", RunReason.REPORT_LOST, f"{title}: the report of a run is lost")
     if now and now != was:
         yield Transition("Warning", now, f"{title}: {new.message or 'the last run failed'}")
     elif was and not now:

@@ -31,6 +31,8 @@ _COUNTS = (
 )  # fmt: skip
 _REPORT_VERSION = 1
 _LISTED = (Result.SUCCEEDED, Result.PARTIAL)
+_SILENT = (Result.SKIPPED, Result.UNKNOWN)
+"""They say nothing of how the vendor stands: what the last real run said of it holds."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,16 @@ class Outcome:
     exit_code: int | None = None
     fault: str = ""
     """Why there is no report, for people."""
+    lost: bool = False
+    """The Job completed, so there was a report, and nothing is left of it."""
 
     @property
     def order(self) -> tuple[str, bool, str]:
         """Orders the Jobs of one vendor and stream by their end.
 
-        Ends have whole seconds; a run that was skipped comes before the others of its second.
+        Ends have whole seconds; a run that says nothing comes before the others of its second.
         """
-        return self.job.finished, _verdict(self)[0] is not Result.SKIPPED, self.job.key[1]
+        return self.job.finished, _verdict(self)[0] not in _SILENT, self.job.key[1]
 
 
 def unrecorded(entry: VendorStatus, jobs: Iterable[LiveJob], *, since: str = "") -> list[LiveJob]:
@@ -75,7 +79,7 @@ def outcome(job: LiveJob, pods: Iterable[dict[str, Any]]) -> Outcome:
     """Return how a Job ended, from the run's newest container of its pods that terminated."""
     terminated = [state for pod in pods for state in _terminated(pod)]
     if not terminated:
-        return Outcome(job, None, fault=_fault(job))
+        return Outcome(job, None, fault=_fault(job), lost=job.completed)
     last = max(terminated, key=lambda state: str(state.get("finishedAt") or ""))
     exit_code = _clamp(last.get("exitCode"), 255)
     text = last.get("message")
@@ -105,7 +109,7 @@ def _terminated(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _fault(job: LiveJob, container_reason: str | None = None) -> str:
     if job.completed:
-        return "the Job completed, but its pod and its report are gone"
+        return "the run's Job completed, but its pod and its report are gone"
     words = [container_reason] if container_reason not in (None, "Error", "Completed") else []
     if job.reason:
         words.append(f"{job.reason}: {job.message}" if job.message else job.reason)
@@ -115,8 +119,7 @@ def _fault(job: LiveJob, container_reason: str | None = None) -> str:
 def advance(entry: VendorStatus, outcomes: Iterable[Outcome]) -> VendorStatus:
     """Return the entry after the outcomes of its Jobs, oldest first; known ones change nothing."""
     for ended in sorted(outcomes, key=lambda each: each.order):
-        real = entry.result != Result.SKIPPED
-        recorded = (entry.completion_time or "", real, entry.job or "")
+        recorded = (entry.completion_time or "", not is_silent(entry), entry.job or "")
         if ended.order > recorded:
             entry = _advance(entry, ended)
         elif ended.order < recorded and ended.job.finished == entry.completion_time:
@@ -127,7 +130,7 @@ def advance(entry: VendorStatus, outcomes: Iterable[Outcome]) -> VendorStatus:
 def _advance_beside(entry: VendorStatus, ended: Outcome) -> VendorStatus:
     """Return the entry as if a run of the recorded one's second had been recorded before it."""
     result, _ = _verdict(ended)
-    if result is Result.SKIPPED:
+    if result in _SILENT:
         return entry
     if result is not Result.SUCCEEDED:
         return entry.model_copy(update={"last_failure_time": ended.job.finished})
@@ -152,9 +155,9 @@ def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
         "start_time": _start(ended),
         "completion_time": ended.job.finished,
     }
-    if result is Result.SKIPPED:
-        # Nothing was listed: the last real run keeps its counts, its standing and, if it failed,
-        # its message, which the conditions repeat.
+    if result in _SILENT:
+        # Nothing is known to be listed: the last real run keeps its counts, its standing and, if it
+        # failed, its message, which the conditions repeat.
         kept: dict[str, Any] = {"message": entry.message} if failing(entry) else {}
         every, hard = entry.consecutive_failures or 0, hard_failures(entry)
         kept["hard_failures"] = None if hard == every else hard
@@ -164,9 +167,19 @@ def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
     )
 
 
+def is_silent(entry: VendorStatus) -> bool:
+    """Tell whether the last run says nothing of the vendor: it was skipped, or its report lost."""
+    return entry.result in _SILENT
+
+
+def is_lost(entry: VendorStatus) -> bool:
+    """Tell whether the report of the last run is lost, and what was known before was no failure."""
+    return entry.result == Result.UNKNOWN and not failing(entry)
+
+
 def standing(entry: VendorStatus) -> str | None:
-    """Return the reason of the last run that was not skipped, None before the first."""
-    return entry.standing if entry.result == Result.SKIPPED else entry.reason
+    """Return the reason of the last run that said how the vendor stands, None before the first."""
+    return entry.standing if is_silent(entry) else entry.reason
 
 
 def failing(entry: VendorStatus) -> str | None:
@@ -176,7 +189,7 @@ def failing(entry: VendorStatus) -> str | None:
 
 def listed(entry: VendorStatus) -> bool:
     """Tell whether the run that the counts are of read the vendor's listing, if only in part."""
-    if entry.result != Result.SKIPPED:
+    if not is_silent(entry):
         return entry.result in _LISTED
     return entry.standing in set(RunReason) and RunReason(entry.standing).result in _LISTED
 
@@ -188,6 +201,8 @@ def needs_action(reason: str) -> bool:
 
 def _verdict(ended: Outcome) -> tuple[Result, str]:
     report = ended.report
+    if ended.lost:
+        return Result.UNKNOWN, RunReason.REPORT_LOST.value
     if report is None or not _REASON.fullmatch(report.reason):
         return Result.FAILED, RunReason.NO_REPORT.value
     if report.result is Result.SUCCEEDED and not ended.job.completed:

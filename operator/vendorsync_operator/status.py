@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vendorsync_operator.resolve import Assignment
 
 
+_NO_FAILURES = (Result.SUCCEEDED, Result.SKIPPED, Result.UNKNOWN)
 _REQUEST_LIMIT = 600
 """Bytes about runs that a syncRequest could not start."""
 
@@ -181,7 +182,7 @@ def _summary(active: list[VendorStatus]) -> Summary:
         total_vendors=len(plants),
         successful=results.count(Result.SUCCEEDED),
         skipped=results.count(Result.SKIPPED),
-        failed=sum(result not in (Result.SUCCEEDED, Result.SKIPPED) for result in results),
+        failed=sum(result not in _NO_FAILURES for result in results),
         total_plants_synced=sum(_synced_plants(entry) for entry in plants),
         total_plants_created=sum(entry.created or 0 for entry in plants),
         total_plants_updated=sum(entry.updated or 0 for entry in plants),

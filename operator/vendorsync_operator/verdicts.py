@@ -178,7 +178,10 @@ def _synced(
         reason = ConditionReason.RUNS_OVERDUE if late else ConditionReason.RUNS_FAILED
         parts = [_overdue(late), _failed(failed), _slowed(active)]
         return "False", reason, " ".join(filter(None, parts))
-    waiting = [entry for entry in active if runs.standing(entry) is None]
+    lost = [entry for entry in active if runs.is_lost(entry)]
+    waiting = [e for e in active if runs.standing(e) is None and not runs.is_lost(e)]
+    if lost:
+        return "Unknown", ConditionReason.REPORT_LOST, _lost(lost, waiting)
     if waiting:
         return "Unknown", ConditionReason.AWAITING_FIRST_RUN, _awaited(sight, waiting)
     told = "the last run of every vendor and stream succeeded"
@@ -242,6 +245,15 @@ def _awaited(sight: Sight, waiting: list[VendorStatus]) -> str:
         return told
     command = f"kubectl create job first --from=cronjob/{name} --namespace {sight.namespace}"
     return f"{told}; to start one now: {command}"
+
+
+def _lost(lost: list[VendorStatus], waiting: list[VendorStatus]) -> str:
+    """Return of whom the last run is not known, and of whom there was none."""
+    names = cut(", ".join(map(title, lost)), PARTS_LIMIT)
+    told = f"the last run of {names} completed, but its pod and its report are gone"
+    if waiting:
+        told += f". No run has ended yet of {cut(', '.join(map(title, waiting)), PARTS_LIMIT)}"
+    return advised([told], ConditionReason.REPORT_LOST.advice)
 
 
 def _degraded(

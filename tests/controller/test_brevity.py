@@ -167,7 +167,8 @@ def outcomes(draw, sight):
             duration_seconds=draw(st.sampled_from([0.0, 1.5, 2.5])),
             **counts,
         )
-        found.append(runs.outcome(live, [pod(said)]))
+        pods = [] if reason is RunReason.REPORT_LOST else [pod(said)]
+        found.append(runs.outcome(live, pods))
     return tuple(found)
 
 

@@ -59,6 +59,17 @@ def test_a_recovery_is_an_event_that_names_what_was_wrong():
     ]
 
 
+def test_reports_that_are_lost_one_after_the_other_are_one_event():
+    lost = status(result="Unknown", reason="ReportLost", job="a")
+    again = status(result="Unknown", reason="ReportLost", job="b")
+
+    assert said(GOOD, lost) == [
+        ("Warning", "ReportLost", "alpha/plants: the report of a run is lost")
+    ]
+    assert said(lost, again) == []
+    assert said(again, GOOD) == []
+
+
 def test_a_turn_of_ready_is_an_event():
     refused = status("False", "UnknownAdapter", result="Succeeded", reason="Synced")
 

@@ -162,6 +162,18 @@ def test_what_is_no_failure_of_the_vendor_does_not_slow_it(result, reason, count
     assert hard_failures(VendorStatus.model_validate(world.entry())) == counted
 
 
+def test_a_run_whose_report_is_lost_slows_nothing_and_ends_no_slowing():
+    world = World()
+    world.put(document())
+    fail(world, 3)
+    slowed = schedule(world)
+    world.finish("job-9", finished="2026-11-23T06:59:00Z")
+    settle(world)
+
+    assert world.entry()["result"] == "Unknown"
+    assert schedule(world) == slowed
+
+
 @pytest.mark.requirement("R11")
 def test_a_wrong_password_puts_the_vendor_on_an_hourly_clock_at_once_and_skips_keep_it_there():
     world = World()

@@ -311,6 +311,37 @@ def test_many_problems_stay_within_a_bound_and_tell_what_is_stopped():
     assert ready.endswith("v48/plants, v49/plants are stopped until then.")
 
 
+def lost(vendor="alpha", at="2026-11-23T06:15:05Z"):
+    return runs.outcome(job(f"job-{vendor}-{at}", vendor=vendor, finished=at), [])
+
+
+@pytest.mark.parametrize("before", [[], [outcome()]], ids=["first run", "after a success"])
+def test_a_report_that_is_lost_leaves_synced_unknown_and_asks_for_nobody(before):
+    found = status.compute(BLANK, sight(None, *before, lost()), NOW)
+
+    assert conditions(found)["Synced"] == ("Unknown", "ReportLost")
+    assert message(found, "Synced") == (
+        "the last run of alpha/plants completed, but its pod and its report are gone."
+        f" {ConditionReason.REPORT_LOST.advice}"
+    )
+    assert conditions(found)["Degraded"] == ("False", "AsExpected")
+    assert found.summary
+    assert (found.summary.failed, found.summary.successful) == (0, 0)
+
+
+def test_a_report_that_is_lost_hides_no_failure_before_it_or_beside_it():
+    bad = outcome("Failed", "CredentialsRejected", vendor="beta", message="it refused the login")
+    declared = resource(vendors=[vendor("alpha"), vendor("beta")])
+
+    beside = status.compute(BLANK, sight(declared, bad, lost()), NOW)
+    after = status.compute(BLANK, sight(declared, outcome(), bad, lost("beta")), NOW)
+
+    for found in (beside, after):
+        assert conditions(found)["Synced"] == ("False", "RunsFailed")
+        assert conditions(found)["Degraded"] == ("True", "ActionRequired")
+        assert "beta/plants: CredentialsRejected: it refused the login" in message(found, "Synced")
+
+
 def test_an_advice_is_given_once():
     problems = [Problem(ConditionReason.NAME_CONFLICT, f"CronJob {n}", f"v{n}") for n in range(3)]
 

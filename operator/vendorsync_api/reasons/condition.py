@@ -70,6 +70,11 @@ class ConditionReason(StrEnum):
     ALL_SYNCED = ("AllSynced", "Nothing to do.")
     AWAITING_FIRST_RUN = ("AwaitingFirstRun", "Wait for the next tick, or start a run by hand.")
     RUNS_FAILED = ("RunsFailed", "Read the reason of each vendor in status.vendors.")
+    REPORT_LOST = (
+        "ReportLost",
+        "A run completed, but its pod was removed before its report was read. Wait for the next"
+        " run.",
+    )
     RUNS_OVERDUE = (
         "RunsOverdue",
         "A run did not start in time or does not end. Do what the message says; status.vendors[]."

@@ -6,13 +6,18 @@ from enum import IntEnum, StrEnum
 
 
 class Result(StrEnum):
-    """How a run ended; `Partial` never counts as success."""
+    """How a run ended; `Partial` never counts as success.
+
+    `Unknown` is told by the operator alone: the run ended well enough for its Job, and its report
+    is gone.
+    """
 
     SUCCEEDED = "Succeeded"
     PARTIAL = "Partial"
     FAILED = "Failed"
     SKIPPED = "Skipped"
     INTERRUPTED = "Interrupted"
+    UNKNOWN = "Unknown"
 
 
 class Trigger(StrEnum):
@@ -304,4 +309,13 @@ class RunReason(StrEnum):
         "The run ended without a report: its pod was killed, out of memory or past the Job's"
         " deadline, or it never started, for the reason that the message then names. Read kubectl"
         " describe of the Job; raise spec.run.resources if memory ran out.",
+    )
+    REPORT_LOST = (
+        "ReportLost",
+        Result.UNKNOWN,
+        ExitCode.OK,
+        False,
+        "The run's Job completed, but its pod was removed before its report was read. Nothing to"
+        " do: the next run tells how the vendor stands. If this comes back, let finished pods stay"
+        " for some minutes.",
     )

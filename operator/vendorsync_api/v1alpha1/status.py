@@ -111,7 +111,12 @@ class VendorStatus(Model):
     name: Annotated[str, about("Name of the vendor.", example="solarman", max_length=20)]
     stream: Annotated[str, about("Name of the stream.", example="plants", max_length=20)]
     result: Annotated[
-        str | None, about("How the last run ended.", example="Succeeded", max_length=40)
+        str | None,
+        about(
+            "How the last run ended; Unknown where it completed and its report is lost.",
+            example="Succeeded",
+            max_length=40,
+        ),
     ] = None
     reason: Annotated[str | None, about("Why, in one word.", example="Synced", max_length=60)] = (
         None
@@ -119,8 +124,8 @@ class VendorStatus(Model):
     standing: Annotated[
         str | None,
         about(
-            "Reason of the last run that was not skipped, while newer ones were; it decides the"
-            " conditions. The counts are that run's too.",
+            "Reason of the last run that told how the vendor stands, while newer ones were skipped"
+            " or lost their report; it decides the conditions. The counts are that run's too.",
             example="CredentialsRejected",
             max_length=60,
         ),
