@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vendorsync_api.reasons import DelayReason
 from vendorsync_api.run import CONTAINER
 from vendorsync_api.v1alpha1 import Delay
+from vendorsync_operator.runs import end_of, keepers_of, newest_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,9 +31,13 @@ NEWNESS = timedelta(seconds=5)
 """After its creation, a CronJob's: a tick by then may have been before it."""
 SLOW_START = timedelta(minutes=2)
 """Time for a node to pull an image and to mount volumes, of which nothing is heard meanwhile."""
+PARTING = timedelta(seconds=30)
+"""After the end of the run's container, other containers of its pod have this long to end."""
 OVERTIME = timedelta(minutes=1)
 """Past its deadline a Job has this long to end its pods; their own grace is half of it."""
 
+_DELAY_LIMIT = 350
+"""Characters of a message."""
 _IMAGE_TROUBLE = frozenset(
     {
         "ErrImagePull",
@@ -91,13 +96,12 @@ def of_time(job: LiveJob, now: datetime) -> Delay | None:
 
 def of_pods(job: LiveJob, pods: Iterable[Document], now: datetime) -> Delay | None:
     """Return why no container of a Job runs, as its newest pod tells; None while all is well."""
-    newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
+    newest = newest_pod(pods)
     status = newest.get("status") or {}
     if newest["metadata"].get("deletionTimestamp"):
         return _leaving(newest, now)
     if status.get("phase") not in (None, "Pending"):
-        return None
-    # A Job that tries again makes its pods one after the other.
+        return _of_sidecars(newest, now)
     age = now - _moment(newest["metadata"].get("creationTimestamp") or job.created)
     return (
         _of_container(newest)
@@ -113,6 +117,18 @@ def _leaving(pod: Document, now: datetime) -> Delay | None:
     return Delay(
         reason=DelayReason.NOT_ENDING,
         message="a pod of the run was deleted and its node does not say that it is gone",
+    )
+
+
+def _of_sidecars(pod: Document, now: datetime) -> Delay | None:
+    """Return which containers keep a pod whose run has ended; they have a moment to end, too."""
+    ended, keepers = end_of(pod), keepers_of(pod)
+    if not (ended and keepers) or now < _moment(ended) + PARTING:
+        return None
+    containers = f"container{'s' * (len(keepers) > 1)} {', '.join(keepers)}"
+    return Delay(
+        reason=DelayReason.SIDECAR_RUNNING,
+        message=f"the run has ended, but its pod is kept by the {containers}"[:_DELAY_LIMIT],
     )
 
 

@@ -142,6 +142,7 @@ class Reconciler:
 
     async def _see(self, visit: Visit) -> Sight:
         outcomes = await self._read_outcomes(visit)
+        delays = await self._overdue.delays(visit, outcomes)
         timetables = {key: accepted.timetable for key, accepted in visit.accepted.items()}
         known = visit.resource.status.observed_generation
         return Sight(
@@ -153,8 +154,8 @@ class Reconciler:
             timetables=timetables,
             shares={key: each.share for key, each in visit.accepted.items() if each.share},
             problems=tuple(visit.problems),
-            outcomes=outcomes,
-            delays=await self._overdue.delays(visit, outcomes),
+            outcomes=(*outcomes, *visit.ends),
+            delays=delays,
             undecided=frozenset(visit.undecided),
             request=visit.request,
             namespace=visit.live.key[0],

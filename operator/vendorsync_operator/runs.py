@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from vendorsync_api.reasons import Result, RunReason
+from vendorsync_api.reasons import DelayReason, Result, RunReason
 from vendorsync_api.run import CONTAINER, RunReport
 from vendorsync_api.v1alpha1 import MAX_ID, VendorStatus
 from vendorsync_operator.bounds import cut
@@ -31,6 +31,7 @@ _COUNTS = (
 )  # fmt: skip
 _REPORT_VERSION = 1
 _LISTED = (Result.SUCCEEDED, Result.PARTIAL)
+_LOST = "the run's Job completed, but its pod and its report are gone"
 _SILENT = (Result.SKIPPED, Result.UNKNOWN)
 """They say nothing of how the vendor stands: what the last real run said of it holds."""
 
@@ -44,6 +45,8 @@ class Outcome:
     exit_code: int | None = None
     fault: str = ""
     """Why there is no report, for people."""
+    ended: str = ""
+    """When the run's container ended, RFC 3339 UTC; empty where nothing is left of it."""
     lost: bool = False
     """The Job completed, so there was a report, and nothing is left of it."""
 
@@ -79,25 +82,66 @@ def outcome(job: LiveJob, pods: Iterable[dict[str, Any]]) -> Outcome:
     """Return how a Job ended, from the run's newest container of its pods that terminated."""
     terminated = [state for pod in pods for state in _terminated(pod)]
     if not terminated:
-        return Outcome(job, None, fault=_fault(job), lost=job.completed)
-    last = max(terminated, key=lambda state: str(state.get("finishedAt") or ""))
-    exit_code = _clamp(last.get("exitCode"), 255)
-    text = last.get("message")
+        fault = _LOST if job.completed else _fault(job)
+        return Outcome(job, None, fault=fault, lost=job.completed)
+    last = max(terminated, key=_ended)
+    report, fault = _report(job, last)
+    return Outcome(job, report, _clamp(last.get("exitCode"), 255), fault, _ended(last))
+
+
+def early_outcome(job: LiveJob, pods: Iterable[dict[str, Any]]) -> Outcome | None:
+    """Return how a run ended whose Job goes on, since other containers keep its newest pod.
+
+    None for one that goes on itself, or whose Job is about to end or to try again.
+    """
+    pod = newest_pod(pods)
+    terminated = _terminated(pod)
+    if not (terminated and keepers_of(pod)):
+        return None
+    last = terminated[-1]
+    completed = last.get("exitCode") == 0
+    return outcome(replace(job, finished=_ended(last), completed=completed), [pod])
+
+
+def newest_pod(pods: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the pod that was made last; a Job that tries again makes one after the other."""
+    return max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp") or ""))
+
+
+def keepers_of(pod: dict[str, Any]) -> list[str]:
+    """Return the names of the containers beside the run's that run, sorted."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return sorted(
+        str(status.get("name"))
+        for status in statuses
+        if status.get("name") != CONTAINER and "running" in (status.get("state") or {})
+    )
+
+
+def end_of(pod: dict[str, Any]) -> str:
+    """Return when the run's container of a pod ended, RFC 3339 UTC; empty while it goes on."""
+    return max(map(_ended, _terminated(pod)), default="")
+
+
+def _ended(terminated: dict[str, Any]) -> str:
+    return str(terminated.get("finishedAt") or "")
+
+
+def _report(job: LiveJob, terminated: dict[str, Any]) -> tuple[RunReport | None, str]:
+    """Return what a container left, or why that is no report."""
+    text = terminated.get("message")
     if not text:
-        return Outcome(job, None, exit_code, _fault(job, last.get("reason")))
+        return None, _fault(job, terminated.get("reason"))
     try:
         report = RunReport.model_validate_json(text)
     except ValidationError:
-        return Outcome(job, None, exit_code, "the pod's report cannot be read")
+        return None, "the pod's report cannot be read"
     if report.version != _REPORT_VERSION:
-        return Outcome(
-            job,
-            None,
-            exit_code,
+        return None, (
             f"the pod's report has version {_clamp(report.version, MAX_ID)}, this operator reads"
-            f" {_REPORT_VERSION}; use images of the same release",
+            f" {_REPORT_VERSION}; use images of the same release"
         )
-    return Outcome(job, report, exit_code)
+    return report, ""
 
 
 def _terminated(pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -108,8 +152,6 @@ def _terminated(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _fault(job: LiveJob, container_reason: str | None = None) -> str:
-    if job.completed:
-        return "the run's Job completed, but its pod and its report are gone"
     words = [container_reason] if container_reason not in (None, "Error", "Completed") else []
     if job.reason:
         words.append(f"{job.reason}: {job.message}" if job.message else job.reason)
@@ -119,12 +161,27 @@ def _fault(job: LiveJob, container_reason: str | None = None) -> str:
 def advance(entry: VendorStatus, outcomes: Iterable[Outcome]) -> VendorStatus:
     """Return the entry after the outcomes of its Jobs, oldest first; known ones change nothing."""
     for ended in sorted(outcomes, key=lambda each: each.order):
+        if _was_told(entry, ended):
+            continue
         recorded = (entry.completion_time or "", not is_silent(entry), entry.job or "")
         if ended.order > recorded:
             entry = _advance(entry, ended)
         elif ended.order < recorded and ended.job.finished == entry.completion_time:
             entry = _advance_beside(entry, ended)
     return entry
+
+
+def _was_told(entry: VendorStatus, ended: Outcome) -> bool:
+    """Tell whether the end of a Job is that of a run whose own end was recorded before it.
+
+    Its pod is gone by then if the Job ended by its deadline. A container that ended later is
+    another try.
+    """
+    recorded = entry.completion_time or ""
+    if ended.job.started > recorded or ended.ended > recorded:
+        return False
+    was_kept = entry.delay is not None and entry.delay.reason == DelayReason.SIDECAR_RUNNING
+    return entry.job == ended.job.key[1] or (was_kept and not ended.ended)
 
 
 def _advance_beside(entry: VendorStatus, ended: Outcome) -> VendorStatus:

@@ -81,7 +81,8 @@ class Store(Generic[T]):
         new = self._of(document)
         if old is not None and not _supersedes(new, old):
             return
-        self._keep(new if old is None else new.after(old), old)
+        new = new if old is None else new.after(old)
+        self._keep(new, old)
         if old is None or not new.same(old):
             self._announce(old, new)
 

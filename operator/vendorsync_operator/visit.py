@@ -69,6 +69,8 @@ class Visit:
     """The resource as the server has it, once it was read."""
     request: Progress = field(default_factory=Progress)
     """Of a syncRequest that was not done before."""
+    ends: list[runs.Outcome] = field(default_factory=list)
+    """Of runs that ended while another container keeps their Jobs."""
     again: float | None = None
     """In how many seconds a run may have become overdue, or no longer be."""
     failure: Exception | None = None

@@ -135,6 +135,47 @@ def test_a_pod_that_outlives_its_deletion_by_a_minute_is_on_a_lost_node():
     assert reason == "NotEnding"
 
 
+def with_sidecars(*names, run="terminated", at="06:00:10"):
+    """A pod whose run's container ended and whose other containers run."""
+    ended = {"exitCode": 0, "finishedAt": f"2026-11-23T{at}Z"} if run == "terminated" else {}
+    made = pod(phase="Running", container={"state": {run: ended}})
+    made["status"]["containerStatuses"] += [
+        {"name": name, "state": {"running": {"startedAt": "2026-11-23T06:00:01Z"}}}
+        for name in names
+    ]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["istio-proxy"], "container istio-proxy"),
+        (["vault-agent", "istio-proxy"], "containers istio-proxy, vault-agent"),
+    ],
+)
+def test_a_container_that_keeps_the_pod_of_a_run_that_ended_is_named(names, told):
+    assert found(with_sidecars(*names)) == (
+        "SidecarRunning",
+        f"the run has ended, but its pod is kept by the {told}",
+    )
+
+
+def test_other_containers_have_half_a_minute_to_end_after_the_run():
+    parting = with_sidecars("istio-proxy", at="06:00:20")
+
+    assert found(parting) is None
+    assert found(parting, at=SOON + timedelta(seconds=5)) is not None
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [with_sidecars(), with_sidecars("istio-proxy", run="running")],
+    ids=["alone", "at work"],
+)
+def test_a_run_that_goes_on_or_whose_pod_is_about_to_end_is_kept_by_nobody(quiet):
+    assert found(quiet, at=LATER) is None
+
+
 def refused(events, **said):
     told = delays.without_pod(going(**said), events)
     assert told is not None

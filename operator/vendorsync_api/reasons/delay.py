@@ -62,6 +62,14 @@ class DelayReason(StrEnum):
         "If this lasts, look at the CronJob controller (kube-controller-manager) of the cluster;"
         " kubectl create job --from=cronjob/… starts a run without it.",
     )
+    SIDECAR_RUNNING = (
+        "SidecarRunning",
+        True,
+        "The run itself has ended. Its Job ends, and the next run starts, only when every other"
+        " container of the pod has ended too. Make the one that the message names a native sidecar"
+        " (an init container with restartPolicy: Always), or keep it out of the pods of runs, which"
+        ' for Istio is the annotation sidecar.istio.io/inject: "false".',
+    )
     NOT_ENDING = (
         "NotEnding",
         True,
