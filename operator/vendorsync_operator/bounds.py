@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 _ELLIPSIS = "…"
+_READ = 8192
+"""Characters of a text that are looked at."""
 
 
 def cut(text: str, limit: int) -> str:
@@ -16,3 +18,9 @@ def cut_bytes(text: str, limit: int) -> str:
     if len(encoded) <= limit:
         return text
     return encoded[: limit - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return one printable line of at most that many characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[:_READ]).split())
+    return cut(line, limit)

@@ -6,17 +6,17 @@ told in our own words, with those of theirs that stay the same while the state d
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import DelayReason
 from vendorsync_api.run import CONTAINER
 from vendorsync_api.v1alpha1 import Delay
+from vendorsync_operator import refusals
 from vendorsync_operator.runs import end_of, keepers_of, newest_pod
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from vendorsync_operator.live import LiveCronJob, LiveJob
 
@@ -50,16 +50,6 @@ _IMAGE_TROUBLE = frozenset(
     }
 )
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
-_QUOTA = re.compile(r"exceeded quota: ([-a-z0-9.]{1,253})")
-_MISSING = re.compile(
-    r"(?i)(secret|configmap|serviceaccount|service account|priorityclass)s?"
-    r'(?:\.[a-z0-9.]+)? "?(?:[-a-z0-9.]{1,63}/)?([-a-z0-9.]{1,253})"?'
-    r"(?: was)? not found"
-)
-_NO_CLASS = re.compile(r"no PriorityClass with name ([-a-z0-9.]{1,253}) was found")
-_WEBHOOK = re.compile(r'admission webhook "([-a-z0-9.]{1,253})" denied')
-_POLICY = re.compile(r"ValidatingAdmissionPolicy '([-a-z0-9.]{1,253})'")
-_POD_SECURITY = re.compile(r'violates PodSecurity "([-a-z0-9.:]{1,80})"')
 _NODES = {
     "node affinity/selector": "no node has the labels of spec.run.nodeSelector",
     "untolerated taint": "nodes have taints that spec.run.tolerations does not bear",
@@ -149,7 +139,7 @@ def _refused_container(reason: str, status: Document, message: str) -> Delay:
             reason=DelayReason.IMAGE_UNAVAILABLE,
             message=f"the node cannot get the run's image {image}",
         )
-    told = next(_named(message), f"the node reports {_word(reason)}")
+    told = refusals.missing(message) or f"the node reports {_word(reason)}"
     return Delay(
         reason=DelayReason.CONTAINER_REFUSED, message=f"the run's container is not made: {told}"
     )
@@ -177,12 +167,12 @@ def _still_starting() -> Delay:
     )
 
 
-def without_pod(job: LiveJob, refusals: Iterable[Document]) -> Delay | None:
+def without_pod(job: LiveJob, events: Iterable[Document]) -> Delay | None:
     """Return why a Job has no pod, from its Events of creations that failed.
 
     None for one that had a pod, or is said to have one: the next is about to be made.
     """
-    told = _refusal(refusals)
+    told = _refusal(events, job.key[1], job.cron_job)
     if told is None and job.tried:
         return None
     if told is None:
@@ -190,9 +180,9 @@ def without_pod(job: LiveJob, refusals: Iterable[Document]) -> Delay | None:
     return Delay(reason=DelayReason.POD_REFUSED, message=f"the run's pod is refused: {told}")
 
 
-def without_job(refusals: Iterable[Document], *, since: str) -> Delay:
+def without_job(cron_job: str, events: Iterable[Document], *, since: str) -> Delay:
     """Return why a tick passed without a Job, from such Events of the CronJob since then."""
-    told = _refusal(event for event in refusals if _seen(event) >= since[:19])
+    told = _refusal((event for event in events if _seen(event) >= since[:19]), cron_job)
     if told is None:
         return Delay(
             reason=DelayReason.NOT_STARTED, message="the time of a run passed and no Job was made"
@@ -200,35 +190,18 @@ def without_job(refusals: Iterable[Document], *, since: str) -> Delay:
     return Delay(reason=DelayReason.JOB_REFUSED, message=f"the run's Job is refused: {told}")
 
 
-def _refusal(events: Iterable[Document]) -> str | None:
+def _refusal(events: Iterable[Document], *owners: str) -> str | None:
     """Return what the newest Event says that stays the same, None if there is no Event."""
     newest = max(events, key=_seen, default=None)
     if newest is None:
         return None
-    text = str(newest.get("message") or newest.get("note") or "")
-    return next(_named(text), "the API server's words are in its Events")
+    return refusals.told(str(newest.get("message") or newest.get("note") or ""), *owners)
 
 
 def _seen(event: Document) -> str:
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return max((str(time)[:19] for time in times if time), default="")
-
-
-def _named(text: str) -> Iterator[str]:
-    """Yield what a refusal names: the quota, the policy, the object that is missing."""
-    for name in _QUOTA.findall(text):
-        yield f"ResourceQuota {name} leaves no room"
-    for kind, name in _MISSING.findall(text):
-        yield f"{kind.lower()} {name} does not exist"
-    for name in _NO_CLASS.findall(text):
-        yield f"priority class {name} does not exist"
-    for name in _WEBHOOK.findall(text):
-        yield f"admission webhook {name} denies it"
-    for name in _POLICY.findall(text):
-        yield f"ValidatingAdmissionPolicy {name} denies it"
-    for name in _POD_SECURITY.findall(text):
-        yield f"it violates the Pod Security level {name}"
 
 
 def _ending(job: LiveJob) -> datetime | None:

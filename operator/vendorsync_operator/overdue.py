@@ -148,7 +148,7 @@ class Overdue:
         if LiveCronJob.of(found).ticked >= tick:
             return Finding()
         refusals = await self._refusals(live.key[0], live.uid)
-        return Finding(delays.without_job(refusals, since=tick))
+        return Finding(delays.without_job(live.key[1], refusals, since=tick))
 
     async def _refusals(self, namespace: str, uid: str) -> list[Document]:
         try:

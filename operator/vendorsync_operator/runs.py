@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from vendorsync_api.reasons import DelayReason, Result, RunReason
 from vendorsync_api.run import CONTAINER, RunReport
 from vendorsync_api.v1alpha1 import MAX_ID, VendorStatus
-from vendorsync_operator.bounds import cut
+from vendorsync_operator.bounds import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -279,8 +279,7 @@ def _message(entry: VendorStatus, ended: Outcome, result: Result) -> str | None:
 
 def clean(text: str) -> str:
     """Return one printable line of at most MESSAGE_LIMIT characters."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[:8192]).split())
-    return cut(line, MESSAGE_LIMIT)
+    return one_line(text, MESSAGE_LIMIT)
 
 
 def _tallies(entry: VendorStatus, ended: Outcome, result: Result) -> dict[str, Any]:

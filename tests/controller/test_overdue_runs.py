@@ -118,7 +118,7 @@ def test_a_job_without_a_pod_is_told_by_its_events():
     assert world.cluster.reads == ["pods job-1", "events uid-job-1"]
     assert world.entry()["delay"] == {
         "reason": "PodRefused",
-        "message": "the run's pod is refused: ResourceQuota small leaves no room",
+        "message": "the run's pod is refused: ResourceQuota small leaves no room for pods",
     }
 
 
