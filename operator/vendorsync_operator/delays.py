@@ -52,7 +52,7 @@ _IMAGE_TROUBLE = frozenset(
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 _NODES = {
     "node affinity/selector": "no node has the labels of spec.run.nodeSelector",
-    "untolerated taint": "nodes have taints that spec.run.tolerations does not bear",
+    "untolerated taint": "nodes have taints that spec.run.tolerations does not tolerate",
     "Insufficient cpu": "nodes lack cpu",
     "Insufficient memory": "nodes lack memory",
     "Insufficient ephemeral-storage": "nodes lack ephemeral storage",
@@ -106,7 +106,7 @@ def _leaving(pod: Document, now: datetime) -> Delay | None:
         return None
     return Delay(
         reason=DelayReason.NOT_ENDING,
-        message="a pod of the run was deleted and its node does not say that it is gone",
+        message="a pod of the run was deleted, but its node has not confirmed that",
     )
 
 
@@ -141,7 +141,7 @@ def _refused_container(reason: str, status: Document, message: str) -> Delay:
         )
     told = refusals.missing(message) or f"the node reports {_word(reason)}"
     return Delay(
-        reason=DelayReason.CONTAINER_REFUSED, message=f"the run's container is not made: {told}"
+        reason=DelayReason.CONTAINER_REFUSED, message=f"the run's container cannot be made: {told}"
     )
 
 
@@ -154,16 +154,18 @@ def _of_scheduling(pod: Document, *, is_new: bool) -> Delay | None:
         return None
     text = str(found.get("message") or "")
     causes = [told for words, told in _NODES.items() if words in text]
-    told = "; ".join(causes) or "the scheduler names no cause that we know"
+    told = ", ".join(causes) or "the scheduler gives no known cause"
     if not found:
-        told = "no scheduler has looked at it"
-    return Delay(reason=DelayReason.UNSCHEDULABLE, message=f"no node takes the run's pod: {told}")
+        told = "no scheduler has tried it yet"
+    return Delay(
+        reason=DelayReason.UNSCHEDULABLE, message=f"the run's pod cannot be scheduled: {told}"
+    )
 
 
 def _still_starting() -> Delay:
     return Delay(
         reason=DelayReason.POD_PENDING,
-        message="the run's pod has a node, and its container has not started there",
+        message="the run's pod has a node, but its container has not started there",
     )
 
 
@@ -185,7 +187,7 @@ def without_job(cron_job: str, events: Iterable[Document], *, since: str) -> Del
     told = _refusal((event for event in events if _seen(event) >= since[:19]), cron_job)
     if told is None:
         return Delay(
-            reason=DelayReason.NOT_STARTED, message="the time of a run passed and no Job was made"
+            reason=DelayReason.NOT_STARTED, message="the time of a run passed, but no Job was made"
         )
     return Delay(reason=DelayReason.JOB_REFUSED, message=f"the run's Job is refused: {told}")
 

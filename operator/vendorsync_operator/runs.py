@@ -138,8 +138,8 @@ def _report(job: LiveJob, terminated: dict[str, Any]) -> tuple[RunReport | None,
         return None, "the pod's report cannot be read"
     if report.version != _REPORT_VERSION:
         return None, (
-            f"the pod's report has version {_clamp(report.version, MAX_ID)}, this operator reads"
-            f" {_REPORT_VERSION}; use images of the same release"
+            f"the pod's report has version {_clamp(report.version, MAX_ID)}, but this operator"
+            f" reads version {_REPORT_VERSION}. Use images of the same release"
         )
     return report, ""
 
@@ -155,7 +155,7 @@ def _fault(job: LiveJob, container_reason: str | None = None) -> str:
     words = [container_reason] if container_reason not in (None, "Error", "Completed") else []
     if job.reason:
         words.append(f"{job.reason}: {job.message}" if job.message else job.reason)
-    return "the pod left no report" + (f"; {'; '.join(map(str, words))}" if words else "")
+    return "the pod left no report" + (f" ({', '.join(map(str, words))})" if words else "")
 
 
 def advance(entry: VendorStatus, outcomes: Iterable[Outcome]) -> VendorStatus:
@@ -273,7 +273,7 @@ def _message(entry: VendorStatus, ended: Outcome, result: Result) -> str | None:
         return None
     text = ended.report.message if ended.report else ended.fault
     if ended.report is None and entry.delay:
-        text = f"{entry.delay.message}; {text}"
+        text = f"{entry.delay.message}. {text[:1].upper()}{text[1:]}"
     return clean(text) or None
 
 

@@ -187,7 +187,7 @@ def _synced(
     told = "the last run of every vendor and stream succeeded"
     if under_way:
         names = cut(", ".join(map(title, under_way)), PARTS_LIMIT)
-        told += f", but for {names}: a round over all plants takes several runs there and goes on"
+        told += f", except {names}, where a round over all plants takes several runs and goes on"
     return "True", ConditionReason.ALL_SYNCED, told
 
 
@@ -198,7 +198,7 @@ def _overdue(late: list[VendorStatus]) -> str:
 
 
 def _failed(failed: list[VendorStatus]) -> str:
-    return "; ".join(told for _, told in failures(failed))
+    return advised((told for _, told in failures(failed)), "")
 
 
 def _slowed(active: list[VendorStatus]) -> str:
@@ -207,7 +207,10 @@ def _slowed(active: list[VendorStatus]) -> str:
     told = [f"{', '.join(names)} to {minutes}" for minutes, names in groups]
     if not told:
         return ""
-    return cut(f"(scheduled runs are slowed until one succeeds: {'; '.join(told)})", _SLOWED_LIMIT)
+    slowed = cut(
+        f"Scheduled runs are slowed until one succeeds: {' and '.join(told)}", _SLOWED_LIMIT
+    )
+    return advised([slowed], "")
 
 
 def _delay_advice(reason: str) -> str:
@@ -235,16 +238,15 @@ def _goes_on(sight: Sight, entry: VendorStatus) -> bool:
 
 def _awaited(sight: Sight, waiting: list[VendorStatus]) -> str:
     """Return who waits for a first run, what that run checks and how to start one."""
-    told = (
-        f"no run has ended yet of {', '.join(map(title, waiting))}; Secrets and the database are"
-        " checked by the first run"
-    )
+    names = ", ".join(map(title, waiting))
+    told = f"no run of {names} has ended yet. The first run checks the Secrets and the database"
     keys = {(entry.name, entry.stream) for entry in waiting} & sight.timetables.keys()
     name = next((a.cron_job for a in sight.assignments if a.key in keys), None)
     if name is None:
         return told
-    command = f"kubectl create job first --from=cronjob/{name} --namespace {sight.namespace}"
-    return f"{told}; to start one now: {command}"
+    # A second Job of one name is refused, so that each time the command makes another one.
+    command = f"kubectl create job by-hand-$(date +%s) --from=cronjob/{name}"
+    return f"{told}. To start one now: {command} --namespace {sight.namespace}"
 
 
 def _lost(lost: list[VendorStatus], waiting: list[VendorStatus]) -> str:

@@ -73,7 +73,7 @@ def test_an_image_that_cannot_be_had_is_one_word_whatever_the_kubelet_tries(reas
 def test_a_container_that_the_node_refuses_names_what_is_missing_and_no_pod(text, told):
     assert found(pod(container=waiting("CreateContainerConfigError", text))) == (
         "ContainerRefused",
-        f"the run's container is not made: {told}",
+        f"the run's container cannot be made: {told}",
     )
 
 
@@ -86,22 +86,22 @@ def test_a_container_that_the_node_refuses_names_what_is_missing_and_no_pod(text
         ),
         (
             "0/3 nodes are available: 1 Insufficient memory, 2 node(s) had untolerated taint {a: }",
-            "nodes have taints that spec.run.tolerations does not bear; nodes lack memory",
+            "nodes have taints that spec.run.tolerations does not tolerate, nodes lack memory",
         ),
-        ("something new", "the scheduler names no cause that we know"),
+        ("something new", "the scheduler gives no known cause"),
     ],
 )
 def test_a_pod_that_no_node_takes_says_why_without_counters(text, told):
     assert found(pod(node=None, scheduled=text)) == (
         "Unschedulable",
-        f"no node takes the run's pod: {told}",
+        f"the run's pod cannot be scheduled: {told}",
     )
 
 
 def test_a_pod_that_nobody_looked_at_points_at_the_scheduler():
     assert found(pod(node=None)) == (
         "Unschedulable",
-        "no node takes the run's pod: no scheduler has looked at it",
+        "the run's pod cannot be scheduled: no scheduler has tried it yet",
     )
 
 
@@ -112,7 +112,7 @@ def test_a_container_that_is_being_made_has_two_minutes(container):
     assert found(pod(container=container)) is None
     assert found(pod(container=container), at=LATER) == (
         "PodPending",
-        "the run's pod has a node, and its container has not started there",
+        "the run's pod has a node, but its container has not started there",
     )
 
 

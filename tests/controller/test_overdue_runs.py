@@ -49,9 +49,10 @@ def test_a_job_whose_pod_no_node_takes_turns_synced_false_within_a_minute():
     assert first < 60
     assert world.condition("Synced") == ("False", "RunsOverdue")
     assert world.message("Synced") == (
-        "alpha/plants: Unschedulable: no node takes the run's pod: no node has the labels of"
+        "alpha/plants: Unschedulable: the run's pod cannot be scheduled: no node has the labels of"
         " spec.run.nodeSelector. Correct spec.run.nodeSelector, tolerations or resources, or add a"
-        " node that suits them. Then delete the Job that waits, which keeps what it was made with."
+        " node that fits them. Then delete the Job that waits, because it keeps what it was made"
+        " with."
     )
     assert world.condition("Degraded") == ("True", "ActionRequired")
     assert world.entry()["delay"]["reason"] == "Unschedulable"
@@ -448,6 +449,6 @@ def test_a_run_that_never_started_says_why_also_after_its_deadline():
 
     assert world.entry()["reason"] == "NoReport"
     assert world.entry()["message"].startswith(
-        "no node takes the run's pod: no node has the labels"
+        "the run's pod cannot be scheduled: no node has the labels"
     )
     assert "DeadlineExceeded" in world.entry()["message"]

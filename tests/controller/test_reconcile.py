@@ -43,7 +43,7 @@ def test_the_command_that_starts_a_first_run_names_a_cron_job_that_exists():
 
     namespace, cron_job = next(iter(world.cluster.cron_jobs))
     assert world.message("Synced").endswith(
-        f"kubectl create job first --from=cronjob/{cron_job} --namespace {namespace}"
+        f"kubectl create job by-hand-$(date +%s) --from=cronjob/{cron_job} --namespace {namespace}"
     )
 
 

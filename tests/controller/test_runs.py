@@ -120,7 +120,7 @@ def test_without_a_report_the_jobs_own_condition_is_told():
 
     assert (entry.result, entry.reason) == ("Failed", RunReason.NO_REPORT.value)
     assert entry.message == (
-        "the pod left no report; DeadlineExceeded: Job was active longer than allowed"
+        "the pod left no report (DeadlineExceeded: Job was active longer than allowed)"
     )
 
 
@@ -175,7 +175,7 @@ def test_a_pod_that_was_killed_says_by_what():
 
     entry = runs.advance(EMPTY, [runs.outcome(live, [status])])
 
-    assert entry.message == "the pod left no report; OOMKilled; BackoffLimitExceeded"
+    assert entry.message == "the pod left no report (OOMKilled, BackoffLimitExceeded)"
     assert entry.exit_code == 137
 
 
@@ -217,7 +217,7 @@ def test_a_report_of_another_version_names_both():
 
     entry = runs.advance(EMPTY, [ended(message)])
 
-    assert "has version 2, this operator reads 1" in (entry.message or "")
+    assert "has version 2, but this operator reads version 1" in (entry.message or "")
 
 
 def test_hostile_text_and_numbers_are_bounded():

@@ -41,7 +41,7 @@ def test_the_third_failure_doubles_the_interval_and_a_success_ends_it():
     assert schedule(world) == "*/30 6-18 * * *"
     assert world.entry()["slowedTo"] == "30m"
     assert world.message("Synced").endswith(
-        "(scheduled runs are slowed until one succeeds: alpha/plants to 30m)"
+        "Scheduled runs are slowed until one succeeds: alpha/plants to 30m."
     )
     assert schedule(world, ("solar", "acme-beta-plants")) == usual
 

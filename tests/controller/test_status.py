@@ -100,8 +100,8 @@ def test_a_failing_vendor_is_named_with_its_reason_and_the_other_keeps_its_succe
 
     assert conditions(found)["Synced"] == ("False", "RunsFailed")
     assert message(found, "Synced") == (
-        "beta/plants: CredentialsRejected: it refused the login (scheduled runs are slowed until"
-        " one succeeds: beta/plants to 60m)"
+        "beta/plants: CredentialsRejected: it refused the login. Scheduled runs are slowed until"
+        " one succeeds: beta/plants to 60m."
     )
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert message(found, "Degraded").startswith(
@@ -189,8 +189,8 @@ def test_what_awaits_its_first_run_says_what_that_checks_and_how_to_start_it():
     found = status.compute(BLANK, sight(declared, outcome(), namespace="solar"), NOW)
 
     assert message(found, "Synced") == (
-        "no run has ended yet of beta/plants, gamma/plants; Secrets and the database are checked by"
-        " the first run; to start one now: kubectl create job first"
+        "no run of beta/plants, gamma/plants has ended yet. The first run checks the Secrets and"
+        " the database. To start one now: kubectl create job by-hand-$(date +%s)"
         " --from=cronjob/acme-beta-plants --namespace solar"
     )
 
@@ -518,7 +518,7 @@ def test_conditions_speak_of_both_streams_and_the_summary_of_plants_alone():
     found = status.compute(BLANK, sight(declared, plants, alerts), NOW)
 
     assert conditions(found)["Synced"] == ("False", "RunsFailed")
-    assert message(found, "Synced") == "alpha/alerts: VendorRefused: no right"
+    assert message(found, "Synced") == "alpha/alerts: VendorRefused: no right."
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert found.summary is not None
     assert (found.summary.total_vendors, found.summary.successful) == (1, 1)
@@ -590,8 +590,8 @@ def test_a_round_that_goes_on_with_the_next_run_is_partial_and_still_synced(rema
 
     assert conditions(found)["Synced"] == ("True", "AllSynced")
     assert message(found, "Synced") == (
-        "the last run of every vendor and stream succeeded, but for alpha/alerts: a round over all"
-        " plants takes several runs there and goes on"
+        "the last run of every vendor and stream succeeded, except alpha/alerts, where a round over"
+        " all plants takes several runs and goes on"
     )
     entry = found.vendors[0]
     assert (entry.result, entry.reason, entry.message) == ("Partial", "BudgetSpent", "share")

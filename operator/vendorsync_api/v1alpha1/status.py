@@ -101,7 +101,7 @@ class Delay(Model):
     reason: Annotated[str, about("Why, in one word.", example="Unschedulable", max_length=60)]
     message: Annotated[
         str,
-        about("What was found.", example="no node takes the run's pod", max_length=400),
+        about("What was found.", example="the run's pod cannot be scheduled", max_length=400),
     ] = ""
 
 
@@ -198,7 +198,7 @@ class VendorStatus(Model):
         Delay | None,
         about(
             "Set while a run is overdue: it did not start in time or does not end.",
-            example={"reason": "Unschedulable", "message": "no node takes the run's pod"},
+            example={"reason": "Unschedulable", "message": "the run's pod cannot be scheduled"},
         ),
     ] = None
     total: Annotated[int | None, _count("Records that the vendor listed.", 250)] = None
