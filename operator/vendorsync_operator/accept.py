@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from vendorsync_api.policy import PolicyError
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.schedule import Cron, ScheduleError, zone
-from vendorsync_operator import resolve
+from vendorsync_operator import quantity, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vendorsync_api.policy import Budget, VendorPolicy
     from vendorsync_api.run import AllowedEndpoint
     from vendorsync_api.schedule import Timetable
-    from vendorsync_api.v1alpha1 import Stream, VendorSync
+    from vendorsync_api.v1alpha1 import ResourceAmounts, Stream, VendorSync
     from vendorsync_operator.resolve import Assignment
     from vendorsync_operator.settings import Settings
 
@@ -71,9 +71,14 @@ class Accepted:
     """What scheduled runs follow while they are slowed; None for the timetable itself."""
 
     @property
+    def followed(self) -> Timetable:
+        """What scheduled runs follow: the timetable, or the slower one."""
+        return self.pace or self.timetable
+
+    @property
     def expression(self) -> str:
         """The CronJob's schedule."""
-        return (self.pace or self.timetable).expression
+        return self.followed.expression
 
     @property
     def share(self) -> Share | None:
@@ -97,6 +102,7 @@ def judge(
 ) -> Accepted | Refusal:
     """Return what to render of one vendor and stream, or why it is refused."""
     try:
+        _check_amounts(resource.spec.run.resources)
         policy = _policy(assignment, policies)
         endpoint = _endpoint(assignment, policy, settings.allowed_endpoints)
         timetable = _timetable(resource, assignment, settings)
@@ -119,6 +125,19 @@ def judge(
         endpoint.ca_secret if endpoint else None,
         share,
     )
+
+
+def _check_amounts(given: ResourceAmounts | None) -> None:
+    """Refuse an amount that admission takes and nothing could be rendered from."""
+    if given is None:
+        return
+    for kind, amounts in (("requests", given.requests), ("limits", given.limits)):
+        for name, amount in (amounts or {}).items():
+            try:
+                quantity.canonical(amount)
+            except quantity.QuantityError as error:
+                where = f"spec.run.resources.{kind}.{name}"
+                raise _RefusedError(ConditionReason.SPEC_INVALID, f"{where}: {error}") from error
 
 
 def _policy(assignment: Assignment, policies: Policies) -> VendorPolicy:

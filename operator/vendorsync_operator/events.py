@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vendorsync_api.group import KIND
+from vendorsync_api.reasons import ConditionReason, Result, RunReason
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import runs
+from vendorsync_operator.bounds import cut_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 HOURLY_LIMIT = 20
 """Events of one resource within an hour; the status has the rest."""
-_NOTE_LIMIT = 1000
+_NOTE_LIMIT = 1024
+"""Bytes of a note; the API server refuses an Event with more (events.k8s.io/v1)."""
 _COMPONENT = "vendorsync.dev/operator"
 
 
@@ -38,12 +41,15 @@ def transitions(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterator[Transi
     for entry in new.vendors:
         yield from _run_transition(before.get((entry.name, entry.stream)), entry)
         yield from _delay_transition(before.get((entry.name, entry.stream)), entry)
+    yield from _request_transition(old, new)
     yield from _ready_transition(_ready(old), _ready(new))
 
 
 def _run_transition(old: VendorStatus | None, new: VendorStatus) -> Iterator[Transition]:
     was, now = old and runs.failing(old), runs.failing(new)
     title = f"{new.name}/{new.stream}"
+    if new.result == Result.UNKNOWN and (old is None or old.result != new.result):
+        yield Transition("Warning", RunReason.REPORT_LOST, f"{title}: the report of a run is lost")
     if now and now != was:
         yield Transition("Warning", now, f"{title}: {new.message or 'the last run failed'}")
     elif was and not now:
@@ -56,6 +62,13 @@ def _delay_transition(old: VendorStatus | None, new: VendorStatus) -> Iterator[T
     if new.delay and new.delay.reason != was:
         note = f"{new.name}/{new.stream}: {new.delay.message}"
         yield Transition("Warning", new.delay.reason, note)
+
+
+def _request_transition(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterator[Transition]:
+    """Yield that a syncRequest is done and could not start every run."""
+    if new.last_sync_request != old.last_sync_request and new.sync_request_message:
+        note = f"syncRequest {new.last_sync_request}: {new.sync_request_message}"
+        yield Transition("Warning", ConditionReason.NAME_CONFLICT, note)
 
 
 def _ready_transition(old: Condition | None, new: Condition | None) -> Iterator[Transition]:
@@ -119,7 +132,7 @@ def _event(
         "type": transition.type,
         "reason": transition.reason,
         "action": "Reconcile",
-        "note": transition.note[:_NOTE_LIMIT],
+        "note": cut_bytes(transition.note, _NOTE_LIMIT),
         "eventTime": moment,
         "reportingController": _COMPONENT,
         "reportingInstance": instance,

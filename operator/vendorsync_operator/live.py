@@ -223,11 +223,13 @@ class LiveJob:
     cron_job: str
     trigger: Trigger
     created: str = ""
-    """Kept until it is finished, like the next three."""
+    """Kept until it is finished, like the next four."""
     waiting: bool = False
     """No container of it runs."""
     tried: bool = False
     """It has a pod, or had one."""
+    ran: bool = False
+    """A container of it was seen to run, which may have ended since."""
     deadline_seconds: int = 0
     """After its start, when Kubernetes ends it; 0 for never."""
     started: str = ""
@@ -276,9 +278,10 @@ class LiveJob:
         """Whether a change of it is worth a visit: its end, and a start that no clock expects.
 
         A Job that its CronJob made in time is looked at when it should be under way; that costs a
-        run that starts as it should no visit.
+        run that starts as it should no visit. One that ran and has no container that runs any more
+        may be kept from its end.
         """
-        return bool(self.finished) or (self.waiting and not self._is_prompt())
+        return bool(self.finished) or (self.waiting and (self.ran or not self._is_prompt()))
 
     def _is_prompt(self) -> bool:
         """Tell whether it was made within half a minute after the tick that its name ends with."""
@@ -292,9 +295,11 @@ class LiveJob:
         """Tell whether nothing that we use differs."""
         return replace(self, version=other.version) == other
 
-    def after(self, _: LiveJob) -> LiveJob:
+    def after(self, older: LiveJob) -> LiveJob:
         """Return it with what was found out about its predecessor."""
-        return self
+        if self.finished or older.finished or self.uid != older.uid:
+            return self
+        return replace(self, ran=older.ran or not older.waiting)
 
 
 def _text(body: Document) -> bytes:

@@ -14,8 +14,7 @@ from pydantic import ValidationError
 
 from vendorsync_api import run
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_api.v1alpha1 import VendorSync, VendorSyncStatus
-from vendorsync_operator import accept, events, pace, resolve, runs, status
+from vendorsync_operator import accept, events, pace, reading, resolve, runs, status
 from vendorsync_operator.cronjobs import CronJobs
 from vendorsync_operator.overdue import Overdue
 from vendorsync_operator.prose import Problem
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from vendorsync_api.v1alpha1 import Delay
+    from vendorsync_api.v1alpha1 import Delay, VendorSync
     from vendorsync_operator.accept import Policies
     from vendorsync_operator.cache import Cache
     from vendorsync_operator.live import Key, LiveJob, LiveResource
@@ -92,7 +91,7 @@ class Reconciler:
             self._forget(key)
             return None
         try:
-            resource = VendorSync.model_validate_json(live.text)
+            resource = reading.resource(live.text)
         except ValidationError as error:
             return await self._refuse(live, error)
         visit = self._visit(live, resource)
@@ -180,13 +179,8 @@ class Reconciler:
 
     async def _refuse(self, live: LiveResource, error: ValidationError) -> float | None:
         """Say in the status that the resource cannot be read, and touch nothing else."""
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        problem = Problem(ConditionReason.SPEC_INVALID, f"{where}: {fault['msg']}")
-        try:
-            old = VendorSyncStatus.model_validate(live.document["status"])
-        except ValidationError:
-            old = VendorSyncStatus()
+        problem = Problem(ConditionReason.SPEC_INVALID, reading.fault(error))
+        old = reading.status(live.document["status"])
         generation = live.document["metadata"].get("generation", 0)
         return await self._statuses.write(
             live, self._memory(live), old, status.refused(old, problem, generation, self._now())
@@ -217,6 +211,7 @@ class Reconciler:
     async def _see(self, visit: Visit, *, is_told: bool) -> Sight:
         """Return what the visit found; `is_told` if a write that fails is to be told by now."""
         outcomes = await self._read_outcomes(visit)
+        delays = await self._delays(visit, outcomes)
         timetables = {key: accepted.timetable for key, accepted in visit.accepted.items()}
         known = visit.resource.status.observed_generation
         is_open = visit.is_unfinished and not is_told
@@ -234,10 +229,10 @@ class Reconciler:
             timetables=timetables,
             shares={key: each.share for key, each in visit.accepted.items() if each.share},
             problems=tuple(problems),
-            outcomes=outcomes,
-            delays=await self._delays(visit, outcomes),
+            outcomes=(*outcomes, *visit.ends),
+            delays=delays,
             undecided=frozenset(visit.undecided),
-            request_done=visit.request_done,
+            request=visit.request,
             namespace=visit.live.key[0],
         )
 

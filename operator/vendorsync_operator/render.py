@@ -45,7 +45,7 @@ def cron_job(resource: VendorSync, accepted: Accepted, settings: Settings) -> di
             "schedule": accepted.expression,
             "timeZone": timetable.time_zone,
             "concurrencyPolicy": "Forbid",
-            "startingDeadlineSeconds": timetable.starting_deadline_seconds,
+            "startingDeadlineSeconds": accepted.followed.starting_deadline_seconds,
             "successfulJobsHistoryLimit": resource.spec.run.history_limit,
             "failedJobsHistoryLimit": resource.spec.run.history_limit,
             "suspend": assignment.suspend,
@@ -315,7 +315,7 @@ def _run_schedule(resource: VendorSync, accepted: Accepted) -> run.RunSchedule:
             for window in timetable.windows
         ),
         cron_job=accepted.assignment.cron_job,
-        starting_deadline_seconds=timetable.starting_deadline_seconds,
+        starting_deadline_seconds=accepted.followed.starting_deadline_seconds,
         active_deadline_seconds=_active_deadline_seconds(resource.spec.run, timetable),
     )
 

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from vendorsync_api.v1alpha1 import Metadata, VendorSyncStatus
-from vendorsync_operator import events, status
+from vendorsync_operator import events, reading, status
 from vendorsync_operator.verdicts import ours
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Statuses:
         now, contest = self._clock(), memory.status_contest
         if _is_undone(memory, old):
             contest.wrote(_UNDONE, now)
-        memory.written, memory.said = now, _digest(VendorSyncStatus.model_validate(written))
+        memory.written, memory.said = now, _digest(reading.status(written))
         if contest.is_contested(now):
             logger.warning("somebody else changes the status back", extra={"resource": live.key})
 

@@ -171,7 +171,8 @@ class Store(Generic[T]):
         if old is not None and key not in self._doubted and _echoes(metadata, old):
             return
         new = self._of(document)
-        self._keep(new if old is None else new.after(old), old)
+        new = new if old is None else new.after(old)
+        self._keep(new, old)
         if old is None or not new.same(old):
             self._announce(old, new)
 

@@ -15,12 +15,12 @@ from vendorsync_api.v1alpha1 import (
     VendorSyncStatus,
 )
 from vendorsync_operator import runs
+from vendorsync_operator.bounds import cut
 from vendorsync_operator.prose import (
     PARTS_LIMIT,
     Problem,
     advised,
     by_reason,
-    cut,
     failures,
     title,
     told_entries,
@@ -41,6 +41,18 @@ _PASSING = frozenset({ConditionReason.API_FAILING, ConditionReason.AWAITING_REMO
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 
+@dataclass
+class Progress:
+    """How far a syncRequest has come."""
+
+    started: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By vendor and stream: the Job that it made; empty once the request is done."""
+    missed: list[str] = field(default_factory=list)
+    """Whose run it cannot start, and why, one sentence each."""
+    done: str | None = None
+    """The text of the request, once every run that can be started was."""
+
+
 @dataclass(frozen=True)
 class Sight:
     """What one reconciliation found out about a resource."""
@@ -58,8 +70,8 @@ class Sight:
     """Of those asked plant by plant, what each run has of the vendor's allowance."""
     problems: tuple[Problem, ...] = ()
     outcomes: tuple[runs.Outcome, ...] = ()
-    request_done: str | None = None
-    """The syncRequest whose Jobs exist now."""
+    request: Progress = field(default_factory=Progress)
+    """Of a syncRequest that was not done before."""
     delays: dict[tuple[str, str], Delay] = field(default_factory=dict)
     """Of the vendors and streams whose run is overdue."""
     namespace: str = "default"
@@ -187,13 +199,16 @@ def _synced(
         reason = ConditionReason.RUNS_OVERDUE if late else ConditionReason.RUNS_FAILED
         parts = [_overdue(late), _failed(failed), _slowed(active)]
         return "False", reason, " ".join(filter(None, parts))
-    waiting = [entry for entry in active if runs.standing(entry) is None]
+    lost = [entry for entry in active if runs.is_lost(entry)]
+    waiting = [e for e in active if runs.standing(e) is None and not runs.is_lost(e)]
+    if lost:
+        return "Unknown", ConditionReason.REPORT_LOST, _lost(lost, waiting)
     if waiting:
         return "Unknown", ConditionReason.AWAITING_FIRST_RUN, _awaited(sight, waiting)
     told = "the last run of every vendor and stream succeeded"
     if under_way:
         names = cut(", ".join(map(title, under_way)), PARTS_LIMIT)
-        told += f", but for {names}: a round over all plants takes several runs there and goes on"
+        told += f", except {names}, where a round over all plants takes several runs and goes on"
     return "True", ConditionReason.ALL_SYNCED, told
 
 
@@ -204,7 +219,7 @@ def _overdue(late: list[VendorStatus]) -> str:
 
 
 def _failed(failed: list[VendorStatus]) -> str:
-    return "; ".join(told for _, told in failures(failed))
+    return advised((told for _, told in failures(failed)), "")
 
 
 def _slowed(active: list[VendorStatus]) -> str:
@@ -213,7 +228,10 @@ def _slowed(active: list[VendorStatus]) -> str:
     told = [f"{', '.join(names)} to {minutes}" for minutes, names in groups]
     if not told:
         return ""
-    return cut(f"(scheduled runs are slowed until one succeeds: {'; '.join(told)})", _SLOWED_LIMIT)
+    slowed = cut(
+        f"Scheduled runs are slowed until one succeeds: {' and '.join(told)}", _SLOWED_LIMIT
+    )
+    return advised([slowed], "")
 
 
 def _delay_advice(reason: str) -> str:
@@ -241,16 +259,24 @@ def _goes_on(sight: Sight, entry: VendorStatus) -> bool:
 
 def _awaited(sight: Sight, waiting: list[VendorStatus]) -> str:
     """Return who waits for a first run, what that run checks and how to start one."""
-    told = (
-        f"no run has ended yet of {', '.join(map(title, waiting))}; Secrets and the database are"
-        " checked by the first run"
-    )
+    names = ", ".join(map(title, waiting))
+    told = f"no run of {names} has ended yet. The first run checks the Secrets and the database"
     keys = {(entry.name, entry.stream) for entry in waiting} & sight.timetables.keys()
     name = next((a.cron_job for a in sight.assignments if a.key in keys), None)
     if name is None:
         return told
-    command = f"kubectl create job first --from=cronjob/{name} --namespace {sight.namespace}"
-    return f"{told}; to start one now: {command}"
+    # A second Job of one name is refused, so that each time the command makes another one.
+    command = f"kubectl create job by-hand-$(date +%s) --from=cronjob/{name}"
+    return f"{told}. To start one now: {command} --namespace {sight.namespace}"
+
+
+def _lost(lost: list[VendorStatus], waiting: list[VendorStatus]) -> str:
+    """Return of whom the last run is not known, and of whom there was none."""
+    names = cut(", ".join(map(title, lost)), PARTS_LIMIT)
+    told = f"the last run of {names} completed, but its pod and its report are gone"
+    if waiting:
+        told += f". No run has ended yet of {cut(', '.join(map(title, waiting)), PARTS_LIMIT)}"
+    return advised([told], ConditionReason.REPORT_LOST.advice)
 
 
 def _degraded(

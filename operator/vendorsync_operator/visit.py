@@ -14,6 +14,7 @@ from vendorsync_operator import runs
 from vendorsync_operator.contest import Contest
 from vendorsync_operator.ports import RefusedError
 from vendorsync_operator.prose import Problem
+from vendorsync_operator.verdicts import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -55,8 +56,9 @@ class Memory:
     """By the Job's uid: those that were read and are not in the status yet."""
     told: set[str] = field(default_factory=set)
     """Jobs that were read and are in the status, as long as they exist."""
-    applied: dict[str, tuple[int, str, str]] = field(default_factory=dict)
-    """By CronJob: the generation and the schedule that it was rendered from, and its hash."""
+    applied: dict[str, tuple[int, str, int, str]] = field(default_factory=dict)
+    """By CronJob: the generation, the schedule and the starting deadline that it was rendered from,
+    and its hash."""
     contests: defaultdict[str, Contest] = field(default_factory=lambda: defaultdict(Contest))
     """By CronJob."""
     said: str = ""
@@ -95,7 +97,10 @@ class Visit:
     problems: list[Problem] = field(default_factory=list)
     current: Document | None = None
     """The resource as the server has it, once it was read."""
-    request_done: str | None = None
+    request: Progress = field(default_factory=Progress)
+    """Of a syncRequest that was not done before."""
+    ends: list[runs.Outcome] = field(default_factory=list)
+    """Of runs that ended while another container keeps their Jobs."""
     again: float | None = None
     """In how many seconds a run may have become overdue, or no longer be."""
     failure: Exception | None = None

@@ -75,8 +75,8 @@ def test_a_vendor_needs_a_name_that_fits_its_report(name):
 @pytest.mark.parametrize("reason", RunReason)
 def test_every_reason_of_a_run_has_an_exit_code_that_fits_its_result(reason):
     assert reason.advice.endswith(".")
-    finished = reason.result in (Result.SUCCEEDED, Result.PARTIAL, Result.SKIPPED)
-    assert finished == (reason.exit_code == ExitCode.OK)
+    failed = reason.result in (Result.FAILED, Result.INTERRUPTED)
+    assert failed == (reason.exit_code != ExitCode.OK)
 
 
 @pytest.mark.parametrize("reason", ConditionReason)

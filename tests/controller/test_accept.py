@@ -88,6 +88,12 @@ ALL_DAY = [{"start": "00:00", "end": "12:00"}, {"start": "12:00", "end": "00:00"
             id="day that no short month has",
         ),
         pytest.param(
+            resource(run={"resources": {"limits": {"memory": "1e99"}}}),
+            ConditionReason.SPEC_INVALID,
+            "spec.run.resources.limits.memory: '1e99' is more than any node has",
+            id="an amount that nothing has",
+        ),
+        pytest.param(
             resource(schedule={"cron": "* * * * *"}),
             ConditionReason.BUDGET_EXCEEDED,
             "start 1 minute apart; Fake Cloud needs 5 or more",

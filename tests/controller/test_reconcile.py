@@ -43,7 +43,7 @@ def test_the_command_that_starts_a_first_run_names_a_cron_job_that_exists():
 
     namespace, cron_job = next(iter(world.cluster.cron_jobs))
     assert world.message("Synced").endswith(
-        f"kubectl create job first --from=cronjob/{cron_job} --namespace {namespace}"
+        f"kubectl create job by-hand-$(date +%s) --from=cronjob/{cron_job} --namespace {namespace}"
     )
 
 
@@ -264,6 +264,17 @@ def test_an_annotation_for_the_pods_that_is_not_free_is_named():
     assert (
         "spec.run.podAnnotations: the annotation 'vendorsync.dev/hash' is set" in ready["message"]
     )
+
+
+@pytest.mark.parametrize("amount", ["1e99", "1e1000", "1e1.5", 2**70])
+def test_an_amount_that_cannot_be_rendered_is_told_by_name_and_ends_no_visit(amount):
+    world = World()
+
+    world.put(document(run={"resources": {"limits": {"memory": amount}}}))
+
+    assert world.condition() == ("False", "SpecInvalid")
+    assert "spec.run.resources.limits.memory" in world.message()
+    assert f"'{amount}'" in world.message()
 
 
 @pytest.mark.requirement("C04")
@@ -494,22 +505,15 @@ def refuse_cron_job(world):
     world.cluster.refuse = {"acme-alpha-plants"}
 
 
-def occupy_cron_job(world):
-    stranger = {"namespace": "solar", "name": "acme-alpha-plants", "uid": "stranger"}
-    world.cluster.cron_jobs[CRON_JOB] = {"metadata": stranger, "spec": {}}
-
-
-@pytest.mark.parametrize("obstruct", [refuse_cron_job, occupy_cron_job])
-def test_a_sync_request_waits_for_the_cron_job_that_is_missing_yet(obstruct):
+def test_a_sync_request_waits_for_the_cron_job_that_is_missing_yet():
     world = World()
-    obstruct(world)
+    refuse_cron_job(world)
 
     world.put(document(vendors=[vendor("alpha"), vendor("beta")], syncRequest="now"))
     assert [name.rsplit("-r", 1)[0] for name in world.cluster.jobs] == ["acme-beta-plants"]
     assert "lastSyncRequest" not in world.status()
 
     world.cluster.refuse.clear()
-    world.cluster.cron_jobs.pop(CRON_JOB, None)
     world.reconcile()
     assert [name.rsplit("-r", 1)[0] for name in world.cluster.jobs] == [
         "acme-beta-plants",
@@ -548,6 +552,11 @@ def test_a_new_resource_costs_one_request_for_each_cron_job_and_one_for_the_stat
 
     assert world.cluster.reads == []
     assert len(world.cluster.writes) == 6
+
+
+def occupy_cron_job(world):
+    stranger = {"namespace": "solar", "name": "acme-alpha-plants", "uid": "stranger"}
+    world.cluster.cron_jobs[CRON_JOB] = {"metadata": stranger, "spec": {}}
 
 
 def test_a_cron_job_of_somebody_else_is_found_by_the_refusal_to_create_it():

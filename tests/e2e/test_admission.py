@@ -139,6 +139,14 @@ BOUNDS = {
     "a vendor with a hyphen": (changed((*VENDORS, 0, "name"), "solar-man"), "should match"),
     "a deadline of no time": (changed(("spec", "run"), {"deadlineSeconds": 1}), "greater than"),
     "a label of two words": (changed(("spec", "run"), {"podLabels": {"a": "b c"}}), "should match"),
+    "an amount with half an exponent": (
+        changed(("spec", "run"), {"resources": {"limits": {"memory": "1e1.5"}}}),
+        "should match",
+    ),
+    "an amount below nothing": (
+        changed(("spec", "run"), {"resources": {"limits": {"memory": "-1Gi"}}}),
+        "should match",
+    ),
     "no credentials": (changed((*VENDORS, 0, "credentialsSecretRef"), None), "Required value"),
 }
 

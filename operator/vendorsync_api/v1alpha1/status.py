@@ -81,7 +81,13 @@ class Summary(Model):
     total_plants_created: Annotated[int, _count("Plants that were new.", 10)] = 0
     total_plants_updated: Annotated[int, _count("Plants that had changed.", 4)] = 0
     duration_seconds: Annotated[
-        float, about("Length of the longest run.", example=2.4, unit="seconds", ge=0)
+        float,
+        about(
+            "Length of the longest of them that succeeded or was partial.",
+            example=2.4,
+            unit="seconds",
+            ge=0,
+        ),
     ] = 0
 
 
@@ -95,7 +101,7 @@ class Delay(Model):
     reason: Annotated[str, about("Why, in one word.", example="Unschedulable", max_length=60)]
     message: Annotated[
         str,
-        about("What was found.", example="no node takes the run's pod", max_length=400),
+        about("What was found.", example="the run's pod cannot be scheduled", max_length=400),
     ] = ""
 
 
@@ -105,7 +111,12 @@ class VendorStatus(Model):
     name: Annotated[str, about("Name of the vendor.", example="solarman", max_length=20)]
     stream: Annotated[str, about("Name of the stream.", example="plants", max_length=20)]
     result: Annotated[
-        str | None, about("How the last run ended.", example="Succeeded", max_length=40)
+        str | None,
+        about(
+            "How the last run ended; Unknown where it completed and its report is lost.",
+            example="Succeeded",
+            max_length=40,
+        ),
     ] = None
     reason: Annotated[str | None, about("Why, in one word.", example="Synced", max_length=60)] = (
         None
@@ -113,8 +124,8 @@ class VendorStatus(Model):
     standing: Annotated[
         str | None,
         about(
-            "Reason of the last run that was not skipped, while newer ones were; it decides the"
-            " conditions. The counts are that run's too.",
+            "Reason of the last run that told how the vendor stands, while newer ones were skipped"
+            " or lost their report; it decides the conditions. The counts are that run's too.",
             example="CredentialsRejected",
             max_length=60,
         ),
@@ -134,6 +145,14 @@ class VendorStatus(Model):
         str | None,
         about(
             "Job of the last run.", example="organization-a-solarman-plants-29364510", max_length=63
+        ),
+    ] = None
+    requested: Annotated[
+        str | None,
+        about(
+            "Job that the syncRequest under way started; absent once that request is done.",
+            example="organization-a-solarman-plants-r1f0c9a2b7",
+            max_length=63,
         ),
     ] = None
     exit_code: Annotated[
@@ -179,7 +198,7 @@ class VendorStatus(Model):
         Delay | None,
         about(
             "Set while a run is overdue: it did not start in time or does not end.",
-            example={"reason": "Unschedulable", "message": "no node takes the run's pod"},
+            example={"reason": "Unschedulable", "message": "the run's pod cannot be scheduled"},
         ),
     ] = None
     total: Annotated[int | None, _count("Records that the vendor listed.", 250)] = None
@@ -227,7 +246,17 @@ class VendorSyncStatus(Model):
     last_sync_request: Annotated[
         str | None,
         about(
-            "The last syncRequest whose Jobs were all made.", example="2026-11-22-a", max_length=63
+            "The last syncRequest that is done: every run that could be started was.",
+            example="2026-11-22-a",
+            max_length=63,
+        ),
+    ] = None
+    sync_request_message: Annotated[
+        str | None,
+        about(
+            "Which runs lastSyncRequest could not start, and why; absent if it started all.",
+            example="no run of sungrow/plants: Job x exists and is not this resource's",
+            max_length=1024,
         ),
     ] = None
     summary: Annotated[
