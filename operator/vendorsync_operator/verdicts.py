@@ -39,6 +39,20 @@ _SLOWED_LIMIT = 160
 _PASSING = frozenset({ConditionReason.API_FAILING, ConditionReason.AWAITING_REMOVAL})
 """They may pass by themselves, so whether the resource is ready is not known."""
 ConditionStatus = Literal["True", "False", "Unknown"]
+_NEEDS_AN_EDIT = frozenset(
+    {
+        ConditionReason.SPEC_INVALID,
+        ConditionReason.UNKNOWN_TIME_ZONE,
+        ConditionReason.UNKNOWN_ADAPTER,
+        ConditionReason.STREAM_UNSUPPORTED,
+        ConditionReason.OPTIONS_INVALID,
+        ConditionReason.ENDPOINT_NOT_ALLOWED,
+        ConditionReason.BUDGET_EXCEEDED,
+        ConditionReason.NEVER_RUNS,
+    }
+)
+"""Refusals of the spec itself. A CronJob of somebody else or an older resource of the organization
+may go away, and what the API server refuses is tried again."""
 
 
 @dataclass
@@ -99,7 +113,7 @@ def timestamp(moment: datetime) -> str:
 def conditions(
     old: VendorSyncStatus, sight: Sight, active: list[VendorStatus], now: datetime
 ) -> tuple[Condition, ...]:
-    """Return Ready, Synced and Degraded."""
+    """Return Ready, Synced and Degraded, and Stalled while it is true."""
     before = {condition.type: condition for condition in old.conditions}
 
     def condition(kind: str, verdict: tuple[ConditionStatus, ConditionReason, str]) -> Condition:
@@ -124,10 +138,12 @@ def conditions(
             ),
         )
 
+    stalled = _stalled(sight)
     return (
         condition("Ready", _ready(sight)),
         condition("Synced", _synced(sight, active)),
         condition("Degraded", _degraded(sight, active)),
+        *([condition("Stalled", stalled)] if stalled else ()),
     )
 
 
@@ -153,6 +169,18 @@ def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:
         told = cut(told, max(_MESSAGE_LIMIT - len(ending), 0)) + ending
     passes = all(problem.reason in _PASSING for problem in sight.problems)
     return "Unknown" if passes else "False", sight.problems[0].reason, told
+
+
+def _stalled(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str] | None:
+    """Return why no further try helps, but an edit of the spec; None if one may.
+
+    Tools that wait for a resource (kstatus, which Flux uses) take it for failed then, and for in
+    progress while it is merely not ready.
+    """
+    refused = [problem for problem in sight.problems if problem.reason in _NEEDS_AN_EDIT]
+    if not refused:
+        return None
+    return "True", refused[0].reason, cut(told_problems(refused), PARTS_LIMIT)
 
 
 def _rounds(sight: Sight) -> str:

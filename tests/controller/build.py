@@ -93,7 +93,8 @@ def document(
             "vendors": [vendor()] if vendors is None else vendors,
         }
         | spec,
-        "status": status or {},
+        # The API server's own default of a status that nobody has written.
+        "status": {"observedGeneration": -1} if status is None else status,
     }
 
 

@@ -701,4 +701,4 @@ def test_a_new_resource_whose_first_write_fails_has_no_status_yet():
     with pytest.raises(ConnectionError):
         world.put(document())
 
-    assert world.status() == {}
+    assert world.status() == {"observedGeneration": -1}

@@ -13,8 +13,8 @@ from vendorsync_api.schedule.window import (
     Window,
     minute_of_day,
     time_of_day,
-    zone,
 )
+from vendorsync_api.schedule.zones import zone
 
 __all__ = [
     "DAY",

@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from vendorsync_api.schedule.cron import Cron, spelled, spelled_days
-from vendorsync_api.schedule.window import DAY, ScheduleError, Window, restricts, weekday, zone
+from vendorsync_api.schedule.window import DAY, ScheduleError, Window, restricts, weekday
+from vendorsync_api.schedule.zones import zone
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

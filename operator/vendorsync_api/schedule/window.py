@@ -1,10 +1,9 @@
-"""Times of day, zones, and the windows in which nothing starts."""
+"""Times of day, and the windows in which nothing starts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,16 +14,6 @@ DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat")
 
 class ScheduleError(ValueError):
     """A schedule that cannot be understood; the text names the value and what to do."""
-
-
-def zone(name: str) -> ZoneInfo:
-    """Return the time zone of that IANA name, or raise ScheduleError."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ScheduleError(
-            f"time zone {name!r} is not in the IANA database; use a name such as Asia/Kolkata"
-        ) from error
 
 
 def minute_of_day(text: str) -> int:

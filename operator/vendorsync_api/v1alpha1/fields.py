@@ -47,7 +47,7 @@ class SecretKeyRef(Model):
     key: Annotated[
         str,
         about(
-            "Key that holds a postgresql:// URL.",
+            "Key of the Secret that holds a postgresql:// URL.",
             example="url",
             min_length=1,
             max_length=253,

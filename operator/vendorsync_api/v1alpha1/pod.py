@@ -43,11 +43,15 @@ class ResourceAmounts(Model):
 
     requests: Annotated[
         dict[str, Quantity | int] | None,
-        about("Least amounts.", example={"cpu": "50m", "memory": "96Mi"}, max_length=8),
+        about(
+            "Amounts that a run is sure to get.",
+            example={"cpu": "50m", "memory": "96Mi"},
+            max_length=8,
+        ),
     ] = None
     limits: Annotated[
         dict[str, Quantity | int] | None,
-        about("Most amounts.", example={"memory": "256Mi"}, max_length=8),
+        about("Amounts that a run never exceeds.", example={"memory": "256Mi"}, max_length=8),
     ] = None
 
 
@@ -67,7 +71,13 @@ class Toleration(Model):
     ] = None
     toleration_seconds: Annotated[
         int | None,
-        about("How long a NoExecute taint is borne.", example=60, unit="seconds", ge=0, le=MAX_ID),
+        about(
+            "How long a NoExecute taint is tolerated.",
+            example=60,
+            unit="seconds",
+            ge=0,
+            le=MAX_ID,
+        ),
     ] = None
 
 
@@ -77,7 +87,8 @@ class RunSettings(Model):
     deadline_seconds: Annotated[
         int | None,
         about(
-            "The longest a run may take; absent: ten minutes, or a minute less than the interval.",
+            "Longest time that a run may take. Default: ten minutes, or a minute less than the"
+            " interval where that is shorter.",
             example=600,
             unit="seconds",
             ge=30,
@@ -91,7 +102,7 @@ class RunSettings(Model):
     history_limit: Annotated[
         int,
         about(
-            "Finished Jobs kept of each kind, succeeded and failed.",
+            "Finished Jobs that are kept of each kind, succeeded and failed.",
             example=1,
             unit="Jobs",
             ge=1,
@@ -101,8 +112,8 @@ class RunSettings(Model):
     vanish_after: Annotated[
         int,
         about(
-            "Complete listings in a row that lack a plant before it is marked as vanished; one that"
-            " is listed again comes back at once.",
+            "Complete listings in a row that must lack a plant before it is marked as vanished. A"
+            " plant that is listed again is unmarked at once.",
             example=3,
             unit="listings",
             ge=1,
@@ -112,9 +123,9 @@ class RunSettings(Model):
     vanish_guard_percent: Annotated[
         int,
         about(
-            "Share of a vendor's plants that a listing may lack; if more are absent, none is marked"
-            " and the run ends as VanishHeld. Five plants always may be marked. 100 marks whatever"
-            " was absent for vanishAfter runs, all plants if need be.",
+            "Share of a vendor's plants that a listing may lack. If more are absent, none is marked"
+            " and the run ends as VanishHeld. Up to five plants are always marked. 100 marks"
+            " whatever was absent for vanishAfter runs, even all plants.",
             example=20,
             unit="percent",
             ge=0,
@@ -124,8 +135,8 @@ class RunSettings(Model):
     full_compare_hours: Annotated[
         int,
         about(
-            "Hours after which a run compares with the rows themselves and not only with what was"
-            " last written, so that columns which somebody else changed are put right.",
+            "Hours after which a run compares with the rows themselves instead of with what was"
+            " last written. Such a run corrects the columns that somebody else changed.",
             example=24,
             unit="hours",
             ge=1,
@@ -134,12 +145,14 @@ class RunSettings(Model):
     ] = 24
     node_selector: Annotated[
         dict[str, Annotated[str, StringConstraints(max_length=63)]] | None,
-        about("Labels a node must have.", example={"kubernetes.io/os": "linux"}, max_length=16),
+        about(
+            "Labels that a node must have.", example={"kubernetes.io/os": "linux"}, max_length=16
+        ),
     ] = None
     tolerations: Annotated[
         tuple[Toleration, ...] | None,
         about(
-            "Taints that are borne.",
+            "Taints that are tolerated.",
             example=[{"key": "dedicated", "operator": "Exists"}],
             max_length=16,
             schema={"x-kubernetes-list-type": "atomic"},
@@ -173,7 +186,7 @@ class RunSettings(Model):
     image_pull_secrets: Annotated[
         tuple[LocalObjectRef, ...] | None,
         about(
-            "Secrets to pull the job's image with.",
+            "Secrets that the job's image is pulled with.",
             example=[{"name": "registry"}],
             max_length=8,
             schema={

@@ -29,8 +29,9 @@ class Database(Model):
         Literal["Ignore", "Read", "ReadWrite"] | None,
         about(
             "What becomes of vendors.access_token, token_expires_at and token_metadata, where an"
-            " older application keeps tokens as plain text: left alone, read when there is no token"
-            " of our own, or also kept in step. Absent: as the operator is set, Ignore in the end.",
+            " older application keeps tokens as plain text. Ignore leaves them alone. Read uses"
+            " them where VendorSync has no token of its own. ReadWrite also keeps them in step."
+            " Default: the operator's setting, which is Ignore unless it is changed.",
             example="Read",
         ),
     ] = None
@@ -41,7 +42,7 @@ class VendorSyncSpec(Model):
 
     organization: Annotated[
         Organization,
-        about("Whose plants.", example={"id": 3, "name": "Organization A"}),
+        about("Organization whose plants are synced.", example={"id": 3, "name": "Organization A"}),
     ]
     suspend: Annotated[
         bool,
@@ -53,12 +54,15 @@ class VendorSyncSpec(Model):
     ] = None
     streams: Annotated[
         Streams | None,
-        about("What is synced; the plants if absent.", example={"plants": {"suspend": False}}),
+        about(
+            "What is synced. Plants are synced unless their stream is suspended.",
+            example={"plants": {"suspend": False}},
+        ),
     ] = None
     vendors: Annotated[
         tuple[Vendor, ...],
         about(
-            "The organization's vendors, each with a CronJob per stream.",
+            "Vendors of the organization. Each stream of a vendor has a CronJob of its own.",
             example=[
                 {
                     "name": "solarman",
@@ -81,17 +85,20 @@ class VendorSyncSpec(Model):
         ),
     ]
     run: Annotated[
-        RunSettings, about("How the runs' pods are made.", example={"deadlineSeconds": 300})
+        RunSettings, about("How the pods of runs are made.", example={"deadlineSeconds": 300})
     ] = RunSettings()
     database: Annotated[
         Database,
-        about("Where the rows go.", example={"secretRef": {"name": "vendorsync-database"}}),
+        about(
+            "Database that the rows go to.", example={"secretRef": {"name": "vendorsync-database"}}
+        ),
     ] = Database()
     sync_request: Annotated[
         str | None,
         about(
-            "Any new text asks for one run now of every vendor and stream that is not suspended"
-            " itself, windows or not, also while spec.suspend is true.",
+            "Any new text starts one run of every vendor and stream at once. Restricted windows and"
+            " spec.suspend do not hold it back. Vendors and streams that are suspended themselves"
+            " do not run.",
             example="2026-11-22-a",
             min_length=1,
             max_length=63,

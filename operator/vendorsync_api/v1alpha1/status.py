@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import BeforeValidator
+
 from vendorsync_api.model import Model, about
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+NOT_SEEN = -1
+"""The observed generation of a resource that no operator has seen, as the API server stores it.
+
+GitOps tools then wait for one. Here it is None.
+"""
 
 
 class Condition(Model):
@@ -23,7 +31,7 @@ class Condition(Model):
     ] = ""
     observed_generation: Annotated[
         int | None,
-        about("Generation of the spec it speaks of.", example=4, unit="generation", ge=0),
+        about("Generation of the spec that it speaks of.", example=4, unit="generation", ge=0),
     ] = None
     last_transition_time: Annotated[
         str,
@@ -48,7 +56,7 @@ class Display(Model):
     vendors: Annotated[
         str | None,
         about(
-            "Vendors whose last plants run succeeded, of the active ones.",
+            "Active vendors whose last run of plants succeeded, and all active ones.",
             example="2/3",
             max_length=20,
         ),
@@ -56,8 +64,8 @@ class Display(Model):
     last_sync_time: Annotated[
         str | None,
         about(
-            "When the newest run of plants that was not skipped ended, UTC; those of other streams"
-            " stand in vendors.",
+            "When the newest run of plants that was not skipped ended, in UTC. Those of other"
+            " streams are in vendors.",
             example="2026-11-22T08:00:41Z",
             max_length=40,
         ),
@@ -69,14 +77,18 @@ def _count(what: str, example: int) -> FieldInfo:
 
 
 class Summary(Model):
-    """Sums over the newest plants run of each active vendor."""
+    """Sums over the newest run of plants of each active vendor."""
 
     total_vendors: Annotated[int, about("Active vendors.", example=3, unit="vendors", ge=0)] = 0
-    successful: Annotated[int, about("Whose run succeeded.", example=2, unit="vendors", ge=0)] = 0
-    failed: Annotated[
-        int, about("Whose run failed or was partial.", example=1, unit="vendors", ge=0)
+    successful: Annotated[
+        int, about("Vendors whose run succeeded.", example=2, unit="vendors", ge=0)
     ] = 0
-    skipped: Annotated[int, about("Whose run was skipped.", example=0, unit="vendors", ge=0)] = 0
+    failed: Annotated[
+        int, about("Vendors whose run failed or was partial.", example=1, unit="vendors", ge=0)
+    ] = 0
+    skipped: Annotated[
+        int, about("Vendors whose run was skipped.", example=0, unit="vendors", ge=0)
+    ] = 0
     total_plants_synced: Annotated[int, _count("Plants that are in step.", 290)] = 0
     total_plants_created: Annotated[int, _count("Plants that were new.", 10)] = 0
     total_plants_updated: Annotated[int, _count("Plants that had changed.", 4)] = 0
@@ -113,7 +125,7 @@ class VendorStatus(Model):
     result: Annotated[
         str | None,
         about(
-            "How the last run ended; Unknown where it completed and its report is lost.",
+            "How the last run ended. It is Unknown where the run completed and its report is lost.",
             example="Succeeded",
             max_length=40,
         ),
@@ -125,7 +137,7 @@ class VendorStatus(Model):
         str | None,
         about(
             "Reason of the last run that told how the vendor stands, while newer ones were skipped"
-            " or lost their report; it decides the conditions. The counts are that run's too.",
+            " or lost their report. It decides the conditions. The counts are of that run, too.",
             example="CredentialsRejected",
             max_length=60,
         ),
@@ -133,13 +145,18 @@ class VendorStatus(Model):
     message: Annotated[
         str | None,
         about(
-            "What happened and what to do; absent after success.",
+            "What happened and what to do. It is absent after success.",
             example="the vendor refused the login",
             max_length=600,
         ),
     ] = None
     trigger: Annotated[
-        str | None, about("Schedule, Manual or Request.", example="Schedule", max_length=20)
+        str | None,
+        about(
+            "What started the last run: Schedule, Manual or Request.",
+            example="Schedule",
+            max_length=20,
+        ),
     ] = None
     job: Annotated[
         str | None,
@@ -150,14 +167,20 @@ class VendorStatus(Model):
     requested: Annotated[
         str | None,
         about(
-            "Job that the syncRequest under way started; absent once that request is done.",
+            "Job that the syncRequest under way started. It is absent once that request is done.",
             example="organization-a-solarman-plants-r1f0c9a2b7",
             max_length=63,
         ),
     ] = None
     exit_code: Annotated[
         int | None,
-        about("Exit code, unless zero.", example=77, unit="exit code", ge=0, le=255),
+        about(
+            "Exit code of the last run, unless it is zero.",
+            example=77,
+            unit="exit code",
+            ge=0,
+            le=255,
+        ),
     ] = None
     start_time: Annotated[str | None, _time("When the last run started.")] = None
     completion_time: Annotated[str | None, _time("When the last run ended.")] = None
@@ -177,8 +200,8 @@ class VendorStatus(Model):
     hard_failures: Annotated[
         int | None,
         about(
-            "Those of them that failed outright since the last partial run, neither partial nor"
-            " interrupted; absent where it was all of them, and after a partial run none. From"
+            "Consecutive failures that were neither partial nor interrupted, since the last partial"
+            " run. It is absent where all of them were such failures, and after a partial run. From"
             " three on the scheduled runs are slowed.",
             example=4,
             unit="runs",
@@ -188,8 +211,8 @@ class VendorStatus(Model):
     slowed_to: Annotated[
         str | None,
         about(
-            "Time between scheduled runs while they are slowed because the last ones failed; absent"
-            " otherwise. One success ends it.",
+            "Time between scheduled runs while they are slowed, because the last ones failed. One"
+            " success ends it.",
             example="60m",
             max_length=20,
         ),
@@ -197,7 +220,7 @@ class VendorStatus(Model):
     delay: Annotated[
         Delay | None,
         about(
-            "Set while a run is overdue: it did not start in time or does not end.",
+            "Why a run is overdue. It is set while one did not start in time or does not end.",
             example={"reason": "Unschedulable", "message": "the run's pod cannot be scheduled"},
         ),
     ] = None
@@ -209,7 +232,7 @@ class VendorStatus(Model):
     duplicate: Annotated[int | None, _count("Records listed more than once.", 0)] = None
     vanished: Annotated[int | None, _count("Records marked as vanished.", 0)] = None
     repaired: Annotated[
-        int | None, _count("Records, among the changed ones, that somebody else had changed.", 0)
+        int | None, _count("Changed records that somebody else had changed before.", 0)
     ] = None
     budget_remaining: Annotated[
         int | None,
@@ -222,14 +245,23 @@ class VendorSyncStatus(Model):
 
     observed_generation: Annotated[
         int | None,
-        about("Generation of the spec that was applied.", example=4, unit="generation", ge=0),
+        about(
+            "Generation of the spec that was applied. It is -1 until the operator has seen the"
+            " resource.",
+            example=4,
+            unit="generation",
+            ge=NOT_SEEN,
+        ),
+        BeforeValidator(lambda found: None if found == NOT_SEEN else found),
     ] = None
     conditions: Annotated[
         tuple[Condition, ...],
         about(
-            "Ready: the spec is accepted and its CronJobs are applied. Synced: the last run of each"
-            " active vendor and stream succeeded, or used its share of the calls in a round that"
-            " takes several runs, and none is overdue. Degraded: somebody has to act.",
+            "Ready tells whether the spec is accepted and its CronJobs are applied. Synced tells"
+            " whether the last run of each active vendor and stream succeeded and none is overdue."
+            " A run that used its share of the calls in a round of several runs counts as one that"
+            " succeeded. Degraded tells whether somebody has to act. Stalled is there only while"
+            " the spec is refused and nothing but an edit of it helps.",
             example=[],
             max_length=8,
             schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
@@ -241,12 +273,12 @@ class VendorSyncStatus(Model):
     ] = None
     next_schedule_time: Annotated[
         str | None,
-        _time("When the next run of any vendor's plants is due; other streams stand in vendors."),
+        _time("When the next run of any vendor's plants is due. Other streams are in vendors."),
     ] = None
     last_sync_request: Annotated[
         str | None,
         about(
-            "The last syncRequest that is done: every run that could be started was.",
+            "Last syncRequest that is done: every run that could be started was started.",
             example="2026-11-22-a",
             max_length=63,
         ),
@@ -254,7 +286,7 @@ class VendorSyncStatus(Model):
     sync_request_message: Annotated[
         str | None,
         about(
-            "Which runs lastSyncRequest could not start, and why; absent if it started all.",
+            "Runs that lastSyncRequest could not start, and why. It is absent if all were started.",
             example="no run of sungrow/plants: Job x exists and is not this resource's",
             max_length=1024,
         ),
@@ -265,10 +297,10 @@ class VendorSyncStatus(Model):
     vendors: Annotated[
         tuple[VendorStatus, ...],
         about(
-            "The last run of each vendor and stream, sorted by name and stream. With more than ten"
-            " of them an entry leaves out startTime, exitCode, counts other than created, updated"
-            " and unchanged, and whatever follows from its other fields: the trigger Schedule, and"
-            " the last time of success or failure where that is completionTime.",
+            "Last run of each vendor and stream, sorted by name and stream. With more than ten of"
+            " them an entry leaves out startTime, exitCode, and counts other than created, updated"
+            " and unchanged. It also leaves out what follows from its other fields: the trigger"
+            " Schedule, and a last time of success or failure that is completionTime.",
             example=[],
             max_length=100,
             schema={"x-kubernetes-list-type": "atomic"},

@@ -37,7 +37,7 @@ class RestrictedWindow(Model):
     end: Annotated[
         str,
         about(
-            "First minute after the window; an end before the start lies on the next day.",
+            "First minute after the window. An end before the start is on the next day.",
             example="06:00",
             unit="HH:MM",
             pattern=TIME,
@@ -47,7 +47,7 @@ class RestrictedWindow(Model):
     days: Annotated[
         tuple[Weekday, ...] | None,
         about(
-            "Days on which the window starts; all days if absent.",
+            "Days on which the window starts. Default: every day.",
             example=["Mon", "Tue"],
             min_length=1,
             max_length=7,
@@ -60,7 +60,7 @@ class Schedule(Model):
     """When scheduled syncs start.
 
     A field that is absent is inherited, field by field, from the organization's schedule and then
-    from the operator's settings; interval and cron count as one field.
+    from the operator's settings. Interval and cron count as one field.
     """
 
     model_config = rules_of(
@@ -73,7 +73,8 @@ class Schedule(Model):
     interval_minutes: Annotated[
         int | None,
         about(
-            "Minutes between runs, counted from local midnight.",
+            "Minutes between runs, counted from local midnight. Default: inherited. If it is set"
+            " nowhere, 15.",
             example=15,
             unit="minutes",
             ge=1,
@@ -91,8 +92,8 @@ class Schedule(Model):
     cron: Annotated[
         str | None,
         about(
-            "Five-field cron expression, in place of intervalMinutes. Restricted windows still"
-            " hold.",
+            "Five-field cron expression, instead of intervalMinutes. Restricted windows still"
+            " apply.",
             example="*/20 * * * *",
             min_length=9,
             max_length=120,
@@ -124,19 +125,26 @@ class Schedule(Model):
     time_zone: Annotated[
         str | None,
         about(
-            "IANA time zone of the ticks and windows; Asia/Kolkata unless the operator is set"
-            " otherwise.",
+            "IANA time zone of the schedule and of its windows. Default: inherited. If it is"
+            " set nowhere, Asia/Kolkata.",
             example="Asia/Kolkata",
             min_length=1,
             max_length=64,
-            pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$",
+            rules=[
+                rule(
+                    "self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')",
+                    "timeZone must be a name of the IANA database, such as Asia/Kolkata",
+                    computed="'timeZone %s is not in the IANA database; use a name such as"
+                    " Asia/Kolkata'.format([self])",
+                )
+            ],
         ),
     ] = None
     restricted_windows: Annotated[
         tuple[RestrictedWindow, ...] | None,
         about(
-            "Hours without scheduled syncs; an empty list for none. Absent: inherited, 19:00-06:00"
-            " in the end.",
+            "Hours in which no scheduled sync starts. An empty list allows every hour. Default:"
+            " inherited. If they are set nowhere, 19:00-06:00.",
             example=[{"start": "19:00", "end": "06:00"}],
             max_length=14,
             schema={"x-kubernetes-list-type": "atomic"},
@@ -145,8 +153,9 @@ class Schedule(Model):
     spread: Annotated[
         Literal["Aligned", "Hashed"] | None,
         about(
-            "Aligned starts on the interval's boundary; Hashed adds a stable offset per resource,"
-            " so that organizations do not all start in one minute. No effect on cron.",
+            "Aligned starts on the interval's boundary. Hashed adds a stable offset for each"
+            " resource, so that organizations do not all start in one minute. It has no effect on"
+            " cron. Default: inherited. If it is set nowhere, Aligned.",
             example="Hashed",
         ),
     ] = None
@@ -158,7 +167,7 @@ class StreamSpec(Model):
     schedule: Annotated[
         Schedule | None,
         about(
-            "Schedule of this stream; absent fields are inherited.", example={"intervalMinutes": 60}
+            "Schedule of this stream. Absent fields are inherited.", example={"intervalMinutes": 60}
         ),
     ] = None
     suspend: Annotated[
@@ -172,15 +181,17 @@ class Streams(Model):
 
     plants: Annotated[
         StreamSpec | None,
-        about("The plants; synced even if absent here.", example={"suspend": False}),
+        about(
+            "Plants of the organization. They are synced by default.", example={"suspend": False}
+        ),
     ] = None
     alerts: Annotated[
         StreamSpec | None,
         about(
-            "The alerts; synced only if declared, on a clock of their own. Of a vendor that lists"
-            " them by plant, each run has an equal share of the calls that the allowance leaves"
-            " beside the plants; the next run goes on from there, and one round may take several"
-            " runs.",
+            "Alerts of the plants. They are synced only if they are declared, in runs of their own."
+            " Some vendors list alerts by plant. Each run then has an equal share of the calls that"
+            " the allowance leaves beside the plants, and the next run goes on from there. One"
+            " round over all plants may take several runs.",
             example={"schedule": {"intervalMinutes": 60, "restrictedWindows": []}},
         ),
     ] = None
@@ -208,7 +219,7 @@ class VendorStreams(Model):
     alerts: Annotated[
         VendorStreamSpec | None,
         about(
-            "Override for the alerts: once a day suits a vendor that lists them by plant.",
+            "Override for the alerts. Once a day suits a vendor that lists them by plant.",
             example={"schedule": {"intervalMinutes": 1440}},
         ),
     ] = None

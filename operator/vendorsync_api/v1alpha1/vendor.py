@@ -17,7 +17,8 @@ class Organization(Model):
     id: Annotated[
         int,
         about(
-            "organizations.id of the database. Cannot be changed.",
+            "Row of the database's table organizations that the plants belong to. It cannot be"
+            " changed.",
             example=3,
             unit="row id",
             ge=1,
@@ -51,8 +52,8 @@ class Vendor(Model):
     name: Annotated[
         str,
         about(
-            "Name of the vendor within the resource; part of the CronJob's name and of the plants'"
-            " identity.",
+            "Name of the vendor within the resource. It is part of the CronJob's name and of the"
+            " plants' identity.",
             example="solarman",
             max_length=20,
             pattern=r"^[a-z][a-z0-9]{0,19}$",
@@ -61,8 +62,8 @@ class Vendor(Model):
     id: Annotated[
         int | None,
         about(
-            "vendors.id of a row that exists already in the application's database. Cannot be"
-            " changed once set.",
+            "Row of the table vendors that the application's database has already. It cannot be"
+            " changed once it is set.",
             example=1,
             unit="row id",
             ge=1,
@@ -76,7 +77,7 @@ class Vendor(Model):
     adapter: Annotated[
         str,
         about(
-            "The adapter that speaks this vendor's API. Cannot be changed.",
+            "Adapter that speaks this vendor's API. It cannot be changed.",
             example="solarman",
             max_length=40,
             pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$",
@@ -103,8 +104,8 @@ class Vendor(Model):
     base_url: Annotated[
         str | None,
         about(
-            "Origin of the vendor's API, if not the adapter's first endpoint. It must be one of the"
-            " adapter's endpoints or of the operator's allowedEndpoints.",
+            "Origin of the vendor's API. It must be one of the adapter's endpoints or of the"
+            " operator's allowedEndpoints. Default: the adapter's first endpoint.",
             example="https://globalapi.solarmanpv.com",
             alias="baseURL",
             max_length=253,
@@ -114,7 +115,7 @@ class Vendor(Model):
     options: Annotated[
         dict[str, Any],
         about(
-            "Options of the adapter; the operator checks them against the adapter's model.",
+            "Options of the adapter. The operator checks them against the adapter's model.",
             example={"orgId": 12345},
             max_length=32,
             schema={"x-kubernetes-preserve-unknown-fields": True},
