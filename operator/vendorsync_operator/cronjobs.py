@@ -37,10 +37,7 @@ class CronJobs:
         name = accepted.assignment.cron_job
         live = self._cache.cron_jobs.get((visit.live.key[0], name))
         # Rendering takes a third of a visit, and most visits find nothing but the end of a run.
-        applied, source = (
-            visit.memory.applied,
-            (visit.live.generation, accepted.expression),
-        )
+        applied, source = visit.memory.applied, (visit.live.generation, accepted.source)
         if live is not None and live.settled and applied.get(name) == (*source, live.settled):
             return
         rendered = render.cron_job(visit.resource, accepted, self._settings)

@@ -156,6 +156,7 @@ class Reconciler:
             assignments=tuple(visit.assignments),
             timetables=timetables,
             shares={key: each.share for key, each in visit.accepted.items() if each.share},
+            notices={key: each.notice for key, each in visit.accepted.items() if each.notice},
             problems=tuple(visit.problems),
             outcomes=outcomes,
             delays=await self._overdue.delays(visit, outcomes),

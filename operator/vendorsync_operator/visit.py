@@ -47,8 +47,8 @@ class Memory:
     """By the Job's uid: those that were read and are not in the status yet."""
     told: set[str] = field(default_factory=set)
     """Jobs that were read and are in the status, as long as they exist."""
-    applied: dict[str, tuple[int, str, str]] = field(default_factory=dict)
-    """By CronJob: the generation and the schedule that it was rendered from, and its hash."""
+    applied: dict[str, tuple[int, tuple[object, ...], str]] = field(default_factory=dict)
+    """By CronJob: the generation and what else it was rendered from, and its hash."""
     requested: set[str] = field(default_factory=set)
     """Jobs made for a syncRequest that is not done; they may have ended and be gone."""
 

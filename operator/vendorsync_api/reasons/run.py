@@ -305,3 +305,9 @@ class RunReason(StrEnum):
         " deadline, or it never started, for the reason that the message then names. Read kubectl"
         " describe of the Job; raise spec.run.resources if memory ran out.",
     )
+
+
+WHOLE_LISTING = frozenset(
+    reason.value for reason in (RunReason.SYNCED, RunReason.RECORDS_REJECTED, RunReason.VANISH_HELD)
+)
+"""Reasons of runs that read their listing to its end."""
