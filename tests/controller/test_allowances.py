@@ -259,6 +259,7 @@ def test_a_figure_that_only_users_report_is_told_and_not_refused():
     verdict = judge(one(adapter="solarman", status=listed(plants=300)), found=load_policy)
 
     assert isinstance(verdict, accept.Accepted)
+    assert verdict.notice is not None
     assert verdict.notice.reason is ConditionReason.BUDGET_TIGHT
     assert verdict.notice.percent is None
     assert verdict.notice.message == (
@@ -278,6 +279,7 @@ def test_alerts_by_plant_beside_plants_that_need_more_than_users_report_have_a_c
     verdict = judge(declared, "alerts", found=load_policy)
 
     assert isinstance(verdict, accept.Accepted)
+    assert verdict.notice is not None
     assert verdict.detail_calls == 1
     assert verdict.notice.reason is ConditionReason.BUDGET_TIGHT
 
@@ -337,6 +339,7 @@ def test_an_account_that_grew_since_its_schedule_was_accepted_goes_on(status):
     verdict = judge(tight(status=status))
 
     assert isinstance(verdict, accept.Accepted)
+    assert verdict.notice is not None
     assert verdict.notice.reason is ConditionReason.BUDGET_TIGHT
     assert verdict.notice.percent == 101
 
@@ -354,12 +357,13 @@ def test_only_what_went_on_with_this_spec_is_let_go_on(status):
 
 
 def test_an_edit_that_needs_no_more_than_what_goes_on_is_not_refused():
-    """A syncRequest must not stop an account that grew, nor a longer interval that is tight, too."""
+    """A syncRequest must not stop an account that grew, nor one who lengthens its interval."""
     status = went_on(generation=0, toleratedPercent=101)
 
     verdict = judge(tight(status=status, syncRequest="now"))
 
     assert isinstance(verdict, accept.Accepted)
+    assert verdict.notice is not None
     assert verdict.notice.percent == 101
 
 

@@ -23,7 +23,7 @@ app.kubernetes.io/component: operator
 {{- /* A Job cannot be changed, so whatever goes into it goes into its name. */ -}}
 {{- define "vendorsync.migration" -}}
 {{- /* A finished Job does not run again, so its name follows whatever it would do differently. */ -}}
-{{- $schema := 2 -}}
+{{- $schema := 3 -}}
 {{- $inputs := dict "schema" $schema "migration" .Values.migration "images" .Values.images | toJson | sha256sum | trunc 6 -}}
 {{- printf "%s-migrate-%s-%s" (include "vendorsync.name" .) (.Chart.AppVersion | replace "." "-") $inputs -}}
 {{- end }}
