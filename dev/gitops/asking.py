@@ -50,7 +50,7 @@ class GitOps:
         return self._ask(ask="health", object=live, script=script)
 
     def flux(self, wanted: Document, mode: Literal["apply", "diff"]) -> Answer:
-        """Apply an object as Flux does, or tell what that would do: unchanged, configured or created."""
+        """Apply an object as Flux does, or tell what that would do, for example configured."""
         return self._ask(ask="flux", object=wanted, mode=mode)
 
     def kstatus(self, live: Document) -> Answer:

@@ -54,12 +54,7 @@ class CronJobs:
         name = accepted.assignment.cron_job
         live = self._cache.cron_jobs.get((visit.live.key[0], name))
         # Rendering takes a third of a visit, and most visits find nothing but the end of a run.
-        applied = visit.memory.applied
-        source = (
-            visit.live.generation,
-            accepted.expression,
-            accepted.followed.starting_deadline_seconds,
-        )
+        applied, source = visit.memory.applied, (visit.live.generation, accepted.source)
         await self._tell_contest(visit, name, str(accepted.assignment))
         if live is not None and live.settled and applied.get(name) == (*source, live.settled):
             return

@@ -74,13 +74,12 @@ def _request_transition(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterato
 def _ready_transition(old: Condition | None, new: Condition | None) -> Iterator[Transition]:
     if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
         return
-    if old is None and new.status == "True":
-        # Nothing turned. Events of a thousand new resources would be a seventh of all requests.
-        return
-    if new.status == "True":
-        yield Transition("Normal", "Ready", new.message)
-    else:
+    if new.status != "True" or new.reason == ConditionReason.BUDGET_TIGHT:
         yield Transition("Warning", new.reason, new.message)
+    elif old is not None:
+        # Events of a thousand new resources, of which nothing turned, would be a seventh of all
+        # requests.
+        yield Transition("Normal", "Ready", new.message)
 
 
 def _ready(status: VendorSyncStatus) -> Condition | None:

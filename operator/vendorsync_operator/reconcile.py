@@ -228,6 +228,7 @@ class Reconciler:
             assignments=tuple(visit.assignments),
             timetables=timetables,
             shares={key: each.share for key, each in visit.accepted.items() if each.share},
+            notices={key: each.notice for key, each in visit.accepted.items() if each.notice},
             problems=tuple(problems),
             outcomes=(*outcomes, *visit.ends),
             delays=delays,

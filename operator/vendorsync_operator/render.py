@@ -299,6 +299,7 @@ def run_spec(resource: VendorSync, accepted: Accepted, settings: Settings) -> ru
         full_compare_hours=spec.run.full_compare_hours,
         legacy_tokens=run.LegacyTokens(spec.database.legacy_tokens or settings.legacy_tokens),
         detail_calls=accepted.detail_calls,
+        allowances=tuple(map(run.RunAllowance.of, accepted.budgets)),
     )
 
 

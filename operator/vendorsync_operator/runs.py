@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from vendorsync_api.reasons import DelayReason, Result, RunReason
+from vendorsync_api.reasons import WHOLE_LISTING, DelayReason, Result, RunReason
 from vendorsync_api.run import CONTAINER, RunReport
 from vendorsync_api.v1alpha1 import MAX_ID, VendorStatus
 from vendorsync_operator.bounds import one_line
@@ -186,9 +186,11 @@ def _was_told(entry: VendorStatus, ended: Outcome) -> bool:
 
 def _advance_beside(entry: VendorStatus, ended: Outcome) -> VendorStatus:
     """Return the entry as if a run of the recorded one's second had been recorded before it."""
-    result, _ = _verdict(ended)
+    result, reason = _verdict(ended)
     if result in _SILENT:
         return entry
+    if reason in WHOLE_LISTING and standing(entry) not in WHOLE_LISTING:
+        entry = entry.model_copy(update={"last_total": _counts(ended)["total"]})
     if result is not Result.SUCCEEDED:
         return entry.model_copy(update={"last_failure_time": ended.job.finished})
     return entry.model_copy(
@@ -220,7 +222,10 @@ def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
         kept["hard_failures"] = None if hard == every else hard
         return entry.model_copy(update=happened | kept | {"standing": standing(entry)})
     return entry.model_copy(
-        update=happened | {"standing": None} | _tallies(entry, ended, result) | _counts(ended)
+        update=happened
+        | {"standing": None, "last_total": _last_total(entry, ended)}
+        | _tallies(entry, ended, result)
+        | _counts(ended)
     )
 
 
@@ -323,6 +328,11 @@ def _counts(ended: Outcome) -> dict[str, Any]:
         "budget_remaining": _clamp(report.budget_remaining, MAX_ID),
         "duration_seconds": round(duration, 1) if math.isfinite(duration) else None,
     }
+
+
+def _last_total(entry: VendorStatus, ended: Outcome) -> int | None:
+    """Return what the last complete listing had, unless the run's own total says it."""
+    return None if _verdict(ended)[1] in WHOLE_LISTING else entry.size
 
 
 def _start(ended: Outcome) -> str | None:

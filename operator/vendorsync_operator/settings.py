@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from vendorsync_api.pods import annotation_faults, is_label_value, label_faults
 from vendorsync_api.run import AllowedEndpoint
 from vendorsync_api.schedule import Cron, ScheduleError, Window, minute_of_day, zone
+from vendorsync_api.v1alpha1 import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +20,19 @@ if TYPE_CHECKING:
 NONE = "none"
 """The word for no such thing: a variable that is empty means the default."""
 
+
+class AdapterAllowance(Allowance):
+    """What an administrator says that accounts of an adapter have; no tenant may declare more."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    adapter: str
+
+
 _ENDPOINTS = TypeAdapter(tuple[AllowedEndpoint, ...])
 _TEXTS = TypeAdapter(dict[str, str])
 _USER_LIMIT = 2**31 - 1
+_ALLOWANCES = TypeAdapter(tuple[AdapterAllowance, ...])
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -60,6 +71,8 @@ class Settings:
     """Namespaces to watch; all when empty."""
     schedule: ScheduleDefaults = ScheduleDefaults()
     allowed_endpoints: tuple[AllowedEndpoint, ...] = ()
+    allowances: tuple[AdapterAllowance, ...] = ()
+    """VENDORSYNC_ALLOWANCES: for resources that declare none, and the most that others may."""
     application_schema: str = "public"
     batch_size: int = 5000
     concurrency_limit: int = 5
@@ -99,6 +112,7 @@ class Settings:
             namespaces=_words(env.get("VENDORSYNC_NAMESPACES", "")),
             schedule=_schedule(env),
             allowed_endpoints=_endpoints(env.get("VENDORSYNC_ALLOWED_ENDPOINTS") or "[]"),
+            allowances=_allowances(env.get("VENDORSYNC_ALLOWANCES") or "[]"),
             application_schema=env.get("VENDORSYNC_APPLICATION_SCHEMA") or "public",
             batch_size=int(_number(env, "VENDORSYNC_BATCH_SIZE", 5000, 100, 50_000)),
             concurrency_limit=int(_number(env, "CONCURRENCY_LIMIT", 5, 1, 1000)),
@@ -188,6 +202,18 @@ def _endpoints(text: str) -> tuple[AllowedEndpoint, ...]:
         raise SettingsError(
             "VENDORSYNC_ALLOWED_ENDPOINTS must be a JSON list of objects with adapter, origin and"
             " optionally allowPrivate and caSecret"
+        ) from error
+
+
+def _allowances(text: str) -> tuple[AdapterAllowance, ...]:
+    try:
+        return _ALLOWANCES.validate_json(text)
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise SettingsError(
+            "VENDORSYNC_ALLOWANCES must be a JSON list of objects with adapter, calls, seconds and"
+            f" optionally per (Account or App): {f'{where}: ' if where else ''}{fault['msg']}"
         ) from error
 
 

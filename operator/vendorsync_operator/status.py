@@ -92,6 +92,7 @@ def _prospects(
     """Return what the entry says of runs to come."""
     timetable = None if assignment.suspend else sight.timetables.get(assignment.key)
     followed = timetable and pace.of(entry, timetable)
+    notice = sight.notices.get(assignment.key)
     return {
         "next_schedule_time": (
             entry.next_schedule_time
@@ -101,6 +102,12 @@ def _prospects(
         "slowed_to": pace.slowed_to(entry, timetable) if timetable else None,
         "delay": sight.delays.get(assignment.key),
         "requested": sight.request.started.get(assignment.key),
+        "tolerated_percent": (
+            (notice.percent if notice else None)
+            if assignment.key in sight.timetables
+            # An edit that is refused may be taken back.
+            else entry.tolerated_percent
+        ),
     }
 
 

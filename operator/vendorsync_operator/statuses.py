@@ -66,8 +66,9 @@ class Statuses:
             memory.requested.clear()
         self._cache.status_written(found)
         await self._announce(live, old, new)
-        if _paces(new) != _paces(old):
-            # The CronJobs follow the status that is written, so that a restart sees the same.
+        if _followed(new) != _followed(old):
+            # CronJobs and verdicts follow the status that is written, so that a restart sees the
+            # same.
             return 0.0
         return self._until(status.overdue_at(new, self._now()))
 
@@ -124,5 +125,6 @@ def _digest(found: VendorSyncStatus) -> str:
     return hashlib.sha256(ours(found).model_dump_json().encode()).hexdigest()
 
 
-def _paces(found: VendorSyncStatus) -> list[tuple[str, str, str]]:
-    return [(e.name, e.stream, e.slowed_to) for e in found.vendors if e.slowed_to]
+def _followed(found: VendorSyncStatus) -> list[tuple[str, str, str | None, int | None]]:
+    """Return what of a status decides about CronJobs: the pace and the size of each account."""
+    return [(e.name, e.stream, e.slowed_to, e.size) for e in found.vendors if e.slowed_to or e.size]

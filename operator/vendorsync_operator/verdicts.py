@@ -29,7 +29,7 @@ from vendorsync_operator.prose import (
 
 if TYPE_CHECKING:
     from vendorsync_api.schedule import Timetable
-    from vendorsync_operator.accept import Share
+    from vendorsync_operator.accept import Notice, Share
     from vendorsync_operator.resolve import Assignment
 
 _MESSAGE_LIMIT = 4096
@@ -82,6 +82,8 @@ class Sight:
     """Effective schedules by vendor and stream, of those that are accepted."""
     shares: dict[tuple[str, str], Share] = field(default_factory=dict)
     """Of those asked plant by plant, what each run has of the vendor's allowance."""
+    notices: dict[tuple[str, str], Notice] = field(default_factory=dict)
+    """What is to be said of those that are accepted."""
     problems: tuple[Problem, ...] = ()
     outcomes: tuple[runs.Outcome, ...] = ()
     request: Progress = field(default_factory=Progress)
@@ -162,7 +164,8 @@ def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:
     if not sight.problems:
         count = len(sight.timetables)
         applied = f"{count} CronJob{'s' * (count != 1)} applied"
-        return "True", ConditionReason.APPLIED, applied + _rounds(sight)
+        reason, told = _noted(sight)
+        return "True", reason, applied + _rounds(sight) + told
     told = told_problems(sight.problems)
     if stopped := _stopped(sight):
         ending = f" Scheduled runs of {', '.join(stopped)} are stopped until then."
@@ -181,6 +184,20 @@ def _stalled(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str] | Non
     if not refused:
         return None
     return "True", refused[0].reason, cut(told_problems(refused), PARTS_LIMIT)
+
+
+def _noted(sight: Sight) -> tuple[ConditionReason, str]:
+    """Return the reason of a resource that is ready, and what is to be said of its vendors."""
+    reasons = {notice.reason for notice in sight.notices.values()}
+    tight = ConditionReason.BUDGET_TIGHT in reasons
+    reason = ConditionReason.BUDGET_TIGHT if tight else ConditionReason.APPLIED
+    if not reasons:
+        return reason, ""
+    told = told_problems(
+        Problem(notice.reason, notice.message, f"{vendor}/{stream}")
+        for (vendor, stream), notice in sight.notices.items()
+    )
+    return reason, ". " + told
 
 
 def _rounds(sight: Sight) -> str:

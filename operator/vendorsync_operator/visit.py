@@ -56,9 +56,8 @@ class Memory:
     """By the Job's uid: those that were read and are not in the status yet."""
     told: set[str] = field(default_factory=set)
     """Jobs that were read and are in the status, as long as they exist."""
-    applied: dict[str, tuple[int, str, int, str]] = field(default_factory=dict)
-    """By CronJob: the generation, the schedule and the starting deadline that it was rendered from,
-    and its hash."""
+    applied: dict[str, tuple[int, tuple[object, ...], str]] = field(default_factory=dict)
+    """By CronJob: the generation and what else it was rendered from, and its hash."""
     contests: defaultdict[str, Contest] = field(default_factory=lambda: defaultdict(Contest))
     """By CronJob."""
     said: str = ""

@@ -217,6 +217,54 @@ def test_a_null_among_the_options_reaches_the_adapter(invoke):
     assert (code, "option 'orgid'" in err) == (64, True)
 
 
+TIGHT = GOOD.replace("    - {start: 19:00, end: 06:00}\n", "    - {start: 00:00, end: 00:15}\n") + (
+    "status:\n  vendors:\n"
+    "  - {name: solarman, stream: plants, result: Succeeded, reason: Synced, total: 300}\n"
+)
+
+
+@pytest.mark.parametrize("verb", ["render", "preview"])
+def test_an_allowance_that_may_not_suffice_is_told_beside_the_output(invoke, verb):
+    code, out, err = invoke(verb, TIGHT)
+
+    assert code == 0
+    assert "organization-a" in out
+    assert err.count("\n") == 1
+    assert "VendorSync organization-a: solarman/plants: BudgetTight: 37565 runs in 395.4" in err
+
+
+@pytest.mark.parametrize("verb", ["render", "preview"])
+def test_an_allowance_that_the_file_declares_is_held_against_its_schedule(invoke, verb):
+    vendor = "  - name: solarman\n"
+    declared = f"{vendor}    allowances: [{{calls: 90000, seconds: 31536000}}]\n"
+
+    code, out, err = invoke(verb, TIGHT.replace(vendor, declared))
+
+    assert (code, out) == (64, "")
+    assert "solarman/plants: 37565 runs in 395.4 days of 3 calls each" in err
+    assert "the declared allowance leaves 89500 (90000 in 365 days" in err
+
+
+@pytest.mark.parametrize(("percent", "code"), [(101, 0), (100, 64)])
+def test_an_edit_in_a_file_of_what_went_on_is_judged_like_the_edit_of_the_resource(
+    invoke, percent, code
+):
+    kept = f"total: 300, toleratedPercent: {percent}"
+    declared = "allowances: [{calls: 112196, seconds: 31536000}]"
+    text = TIGHT.replace("total: 300", kept).replace(
+        "  - name: solarman\n", f"  - name: solarman\n    {declared}\n"
+    )
+
+    ended, _, err = invoke("preview", f"{text}  observedGeneration: 0\n")
+
+    assert ended == code
+    assert "make 112702 calls; the declared allowance leaves 111696" in err
+
+
+def test_a_status_that_cannot_be_read_is_left_alone(invoke):
+    assert invoke("render", f"{GOOD}status: {{vendors: 7}}\n")[0] == 0
+
+
 def test_a_file_that_is_not_there_is_named(capsys):
     assert command(["preview", "/nowhere.yaml"], env={}) == 64
     assert capsys.readouterr().err == (

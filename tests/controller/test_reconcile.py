@@ -479,7 +479,7 @@ def test_alerts_that_are_asked_for_plant_by_plant_are_announced_and_stay_synced(
     world.reconcile()
 
     assert world.condition("Synced") == ("True", "AllSynced")
-    assert "each run of alpha/alerts 7 calls about single plants" in told
+    assert "each run of alpha/alerts 16 calls about single plants" in told
     assert world.message() == told
 
 

@@ -389,4 +389,4 @@ def test_a_run_of_alerts_by_plant_is_told_its_share_of_the_calls():
         for assignment in resolve.assignments(declared, SETTINGS.schedule)
     }
 
-    assert told == {"plants": None, "alerts": 94}
+    assert told == {"plants": None, "alerts": 199}

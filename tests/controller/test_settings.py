@@ -49,6 +49,36 @@ def test_allowed_endpoints_are_a_json_list():
     assert (endpoint.allow_private, endpoint.ca_secret) == (True, "ca")
 
 
+def test_allowances_are_a_json_list():
+    text = (
+        '[{"adapter":"solarman","calls":200000,"seconds":31536000},'
+        '{"adapter":"sungrow","calls":5000,"seconds":3600,"per":"Account"}]'
+    )
+
+    first, second = Settings.from_env({"VENDORSYNC_ALLOWANCES": text}).allowances
+
+    assert (first.adapter, first.calls, first.seconds) == ("solarman", 200_000, 31_536_000)
+    assert (first.per, second.per) == (None, "Account")
+    assert Settings.from_env({"VENDORSYNC_ALLOWANCES": ""}).allowances == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[{"adapter":"solarman","calls":5}]', "0.seconds: Field required"),
+        ('[{"adapter":"solarman","calls":0,"seconds":9}]', "0.calls: Input should be greater"),
+        ('[{"adapter":"a","calls":5,"seconds":9,"Per":"App"}]', "0.Per: Extra inputs are not"),
+        ('[{"adapter":"a","calls":5,"seconds":9,"per":"Org"}]', "0.per: Input should be 'Account'"),
+        ("{", "Invalid JSON"),
+    ],
+)
+def test_an_allowance_that_cannot_be_used_names_the_field(text, said):
+    with pytest.raises(SettingsError, match="VENDORSYNC_ALLOWANCES must be a JSON list") as refused:
+        Settings.from_env({"VENDORSYNC_ALLOWANCES": text})
+
+    assert said in str(refused.value)
+
+
 def test_the_lease_stands_in_the_pods_namespace_unless_nothing_says_which_that_is():
     given = Settings.from_env(
         {"POD_NAMESPACE": "ops", "VENDORSYNC_LEASE_NAME": "mine", "POD_ID": "operator-1"}

@@ -46,7 +46,14 @@ class ConditionReason(StrEnum):
     BUDGET_EXCEEDED = (
         "BudgetExceeded",
         "Lengthen the interval or widen the restricted window until the vendor's allowance of"
-        " calls is enough. The message shows the sum.",
+        " calls is enough. The message shows the sum. If the account has bought more, declare it in"
+        " vendors[].allowances.",
+    )
+    BUDGET_TIGHT = (
+        "BudgetTight",
+        "The vendor's allowance of calls may not be enough for these schedules, and the message"
+        " shows the sum. Runs go on. Declare what the account has bought in vendors[].allowances,"
+        " or lengthen the interval, or widen the restricted window.",
     )
     NEVER_RUNS = (
         "NeverRuns",

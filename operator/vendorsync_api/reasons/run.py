@@ -323,3 +323,9 @@ class RunReason(StrEnum):
         " to do: the next run reports again. If this comes back, keep finished pods for some"
         " minutes.",
     )
+
+
+WHOLE_LISTING = frozenset(
+    reason.value for reason in (RunReason.SYNCED, RunReason.RECORDS_REJECTED, RunReason.VANISH_HELD)
+)
+"""Reasons of runs that read their listing to its end."""

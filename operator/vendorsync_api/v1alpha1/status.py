@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BeforeValidator
 
 from vendorsync_api.model import Model, about
+from vendorsync_api.reasons import WHOLE_LISTING, Result
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -225,6 +226,14 @@ class VendorStatus(Model):
         ),
     ] = None
     total: Annotated[int | None, _count("Records that the vendor listed.", 250)] = None
+    last_total: Annotated[
+        int | None,
+        _count(
+            "Records of the last complete listing, where the last run had none. Schedules are"
+            " compared with it.",
+            250,
+        ),
+    ] = None
     created: Annotated[int | None, _count("New records.", 10)] = None
     updated: Annotated[int | None, _count("Changed records.", 4)] = None
     unchanged: Annotated[int | None, _count("Records left alone.", 236)] = None
@@ -238,6 +247,27 @@ class VendorStatus(Model):
         int | None,
         about("Calls left of the vendor's allowance.", example=1860, unit="calls", ge=0),
     ] = None
+    tolerated_percent: Annotated[
+        int | None,
+        about(
+            "What the schedules need of the vendor's allowance, where it is more than all of it and"
+            " they go on because the account grew after they were accepted. An edit that needs no"
+            " more than that is not refused.",
+            example=114,
+            unit="percent",
+            ge=0,
+        ),
+    ] = None
+
+    @property
+    def size(self) -> int | None:
+        """Records that the last complete listing had; None where that is not known."""
+        reason = self.standing if self.result == Result.SKIPPED else self.reason
+        if self.last_total is not None or reason not in WHOLE_LISTING:
+            return self.last_total
+        written = (self.created or 0) + (self.updated or 0) + (self.unchanged or 0)
+        # A status with many entries leaves the total out.
+        return self.total or written or None
 
 
 class VendorSyncStatus(Model):
