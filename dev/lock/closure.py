@@ -66,10 +66,10 @@ def _unfit(
     for pin in pins:
         if pin.name in seen:
             yield f"both {seen[pin.name]} and {pin} are pinned"
-        elif str(pin) not in known:
+        elif pin.key not in known:
             yield f"{pin} is not in metadata.json"
-        elif not known[str(pin)].python.contains(environment.full, prereleases=True):
-            yield f"{pin} requires Python {known[str(pin)].python}"
+        elif not known[pin.key].python.contains(environment.full, prereleases=True):
+            yield f"{pin} requires Python {known[pin.key].python}"
         seen[pin.name] = pin
 
 
@@ -85,13 +85,14 @@ def _required(
     def brought(pin: Pin, extras: set[str]) -> Iterator[tuple[Requirement, str]]:
         new = extras - asked[pin.name]
         asked[pin.name] |= new
-        for extra in sorted(new if str(pin) in known else ()):
-            source = f"{pin.name}[{extra}]=={pin.version}" if extra else str(pin)
-            for requirement in known[str(pin)].requires:
-                if environment.meets(requirement.marker, extra):
+        for extra in sorted(new if pin.key in known else ()):
+            source = f"{pin.name}[{extra}]=={pin.version}" if extra else pin.key
+            for requirement, marker in known[pin.key].conditional:
+                if environment.meets(marker, extra):
                     yield requirement, source
 
-    waiting = [(each, "the project") for each in wanted if environment.meets(each.marker)]
+    here = (each for each in wanted if environment.meets(str(each.marker or "")))
+    waiting = [(each, "the project") for each in here]
     for pin in installed.values():
         waiting += brought(pin, {"", *pin.extras})
     while waiting:

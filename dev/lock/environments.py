@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from packaging.markers import Marker
+from packaging.markers import Marker
 
 PYTHONS: Final = ("3.11", "3.12", "3.13", "3.14")
 PATCHES: Final = ("0", "99")
@@ -19,6 +18,11 @@ MACHINES: Final = (
     ("Darwin", "x86_64"),
     ("Darwin", "arm64"),
 )
+
+
+@cache
+def _parsed(marker: str) -> Marker:
+    return Marker(marker)
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,13 @@ class Environment:
         """Show it in a message."""
         return f"Python {self.full} on {self.system} {self.machine}"
 
+    def meets(self, marker: str, extra: str = "") -> bool:
+        """Tell whether what carries a marker, or none, is wanted here, with an extra or without."""
+        return not marker or self._verdict(marker, extra)
+
     @cache  # noqa: B019 - there are a few dozen, all alive as long as the program
-    def meets(self, marker: Marker | None, extra: str = "") -> bool:
-        """Tell whether what carries a marker is wanted here, with an extra or without."""
-        return marker is None or marker.evaluate(
+    def _verdict(self, marker: str, extra: str) -> bool:
+        return _parsed(marker).evaluate(
             {
                 "extra": extra,
                 "implementation_name": "cpython",

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,11 @@ class Metadata:
         """Take the values of Requires-Python and Requires-Dist, which may be absent."""
         return cls(SpecifierSet(python or ""), tuple(map(Requirement, requires or ())))
 
+    @cached_property
+    def conditional(self) -> tuple[tuple[Requirement, str], ...]:
+        """Each requirement with its marker, which may be empty."""
+        return tuple((each, str(each.marker or "")) for each in self.requires)
+
     @property
     def document(self) -> dict[str, object]:
         """What the file holds of it."""
@@ -60,7 +66,7 @@ def load(file: Path = FILE) -> Known:
 def pinned(folder: Path = LOCKS) -> dict[str, Pin]:
     """Return the pins of all locks that a supported environment installs, by `name==version`."""
     return {
-        str(pin): pin
+        pin.key: pin
         for path in sorted(folder.glob("*.txt"))
         for pin in read(path)
         if any(each.meets(pin.marker) for each in ENVIRONMENTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -12,8 +13,6 @@ from packaging.version import Version
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from packaging.markers import Marker
-
 
 class PinError(ValueError):
     """A line of a lock pins no exact version; the text is the line."""
@@ -21,12 +20,12 @@ class PinError(ValueError):
 
 @dataclass(frozen=True)
 class Pin:
-    """A distribution of a lock; `extras` are those that its line asks for."""
+    """A distribution of a lock, with the extras that its line asks for; `marker` may be empty."""
 
     name: str
     version: Version
     extras: frozenset[str]
-    marker: Marker | None
+    marker: str
 
     @classmethod
     def parse(cls, line: str) -> Pin:
@@ -36,11 +35,17 @@ class Pin:
         if len(exact) != 1 or exact[0].endswith("*"):
             raise PinError(f"no exact version: {line}")
         extras = frozenset(map(canonicalize_name, wanted.extras))
-        return cls(canonicalize_name(wanted.name), Version(exact[0]), extras, wanted.marker)
+        marker = str(wanted.marker or "")
+        return cls(canonicalize_name(wanted.name), Version(exact[0]), extras, marker)
+
+    @cached_property
+    def key(self) -> str:
+        """The name and the version, as in a requirement."""
+        return f"{self.name}=={self.version}"
 
     def __str__(self) -> str:
-        """Show it as a requirement without its marker."""
-        return f"{self.name}=={self.version}"
+        """Show it in a message."""
+        return self.key
 
 
 def read(path: Path) -> tuple[Pin, ...]:

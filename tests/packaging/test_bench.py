@@ -1,20 +1,15 @@
 """The bench's own rules: its table, its exit code, and what makes its rows and its distance."""
 
-import os
 import socket
-import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from bench import finishing, spread
 from bench.delay import far_away
 from bench.fleet import Fleet, ListedRows, pages
 from bench.measure import Figure, WrongResultError, alternate, demand
 from bench.report import Goal, Line, exit_code, table
-from bench.scene import NAMESPACE
 
 FASTER = Goal(20)
 SMALLER = Goal(300, " MB", at_least=False)
@@ -97,29 +92,6 @@ def test_rows_in_memory_are_listed_like_rows_made_on_the_way():
     fleet = Fleet(150)
 
     assert list(pages(ListedRows(fleet.rows()))) == list(pages(fleet))
-
-
-def test_a_minute_of_the_smallest_measure_of_runs_starts_some_of_them():
-    minutes = {spread.minute(number, NAMESPACE) for number in range(finishing.FEW)}
-
-    assert minutes == set(range(spread.MINUTES))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("target", "module"), [("bench-sync", "bench.sync"), ("bench-operator", "bench.controller")]
-)
-def test_make_runs_a_bench_as_a_module(target, module):
-    shown = subprocess.run(
-        ["make", "--dry-run", target, "WORKS=--smoke start"],
-        cwd=Path(__file__).resolve().parents[2],
-        env=os.environ | {"MAKEFLAGS": ""},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-
-    assert shown.stdout.splitlines()[-1] == f".venv/bin/python -m {module} --smoke start"
 
 
 @pytest.mark.slow

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import controller, sync
+from bench import controller, finishing, spread, sync
+from bench.scene import NAMESPACE
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
@@ -42,3 +43,25 @@ def test_a_work_measures_what_it_names_on_any_size(work):
 def test_the_tiny_size_leaves_no_work_out():
     assert sync.SMOKE.keys() == sync.WORKS.keys()
     assert controller.SMOKE.names == controller.WORKS.names
+
+
+def test_a_minute_of_the_smallest_measure_of_runs_starts_some_of_them():
+    minutes = {spread.minute(number, NAMESPACE) for number in range(finishing.FEW)}
+
+    assert minutes == set(range(spread.MINUTES))
+
+
+@pytest.mark.parametrize(
+    ("target", "module"), [("bench-sync", "bench.sync"), ("bench-operator", "bench.controller")]
+)
+def test_make_runs_a_bench_as_a_module(target, module):
+    shown = subprocess.run(
+        ["make", "--dry-run", target, "WORKS=--smoke start"],
+        cwd=ROOT,
+        env=os.environ | {"MAKEFLAGS": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert shown.stdout.splitlines()[-1] == f".venv/bin/python -m {module} --smoke start"
