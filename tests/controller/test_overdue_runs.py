@@ -337,8 +337,26 @@ def test_the_end_of_a_run_beside_a_sidecar_is_news_though_no_clock_expects_it():
     world.start(tick, ready=1)
     assert asked == []
 
-    world.start(tick)
+    world.start(tick, active=1)
 
+    assert asked == [ACME]
+
+
+def test_a_run_whose_pod_ended_is_no_news_before_its_job_has_ended():
+    """The Job controller writes in between that no pod is active."""
+    asked = []
+    world = World()
+    world.restart(asked.append)
+    world.put(document())
+    asked.clear()
+    tick = "acme-alpha-plants-29923560"
+    world.now = world.now.replace(second=1)
+    world.start(tick, ready=1)
+
+    world.start(tick)
+    assert asked == []
+
+    world.finish(tick, pod(report()))
     assert asked == [ACME]
 
 
