@@ -13,6 +13,7 @@ from vendorsync_api.reasons import DelayReason
 from vendorsync_api.run import CONTAINER
 from vendorsync_api.v1alpha1 import Delay
 from vendorsync_operator import refusals
+from vendorsync_operator.bounds import cut
 from vendorsync_operator.runs import end_of, keepers_of, newest_pod
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def covers(live: LiveCronJob, tick: datetime) -> bool:
 def due(job: LiveJob) -> datetime:
     """Return from when on a Job that has not ended is worth a look."""
     if job.waiting:
-        return _moment(job.created) + PROMPTNESS
+        return _moment(job.created) + (timedelta() if job.ran else PROMPTNESS)
     return _ending(job) or datetime.max.replace(tzinfo=UTC)
 
 
@@ -118,7 +119,7 @@ def _of_sidecars(pod: Document, now: datetime) -> Delay | None:
     containers = f"container{'s' * (len(keepers) > 1)} {', '.join(keepers)}"
     return Delay(
         reason=DelayReason.SIDECAR_RUNNING,
-        message=f"the run has ended, but its pod is kept by the {containers}"[:_DELAY_LIMIT],
+        message=cut(f"the run has ended, but its pod is kept by the {containers}", _DELAY_LIMIT),
     )
 
 

@@ -223,13 +223,15 @@ class LiveJob:
     cron_job: str
     trigger: Trigger
     created: str = ""
-    """Kept until it is finished, like the next four."""
+    """Kept until it is finished, like the next five."""
     waiting: bool = False
     """No container of it runs."""
     tried: bool = False
     """It has a pod, or had one."""
+    active: bool = False
+    """It has a pod that has not ended."""
     ran: bool = False
-    """A container of it was seen to run, which may have ended since."""
+    """It is active, and its containers were seen to run; one of them may have ended since."""
     deadline_seconds: int = 0
     """After its start, when Kubernetes ends it; 0 for never."""
     started: str = ""
@@ -248,6 +250,7 @@ class LiveJob:
         going = {
             "created": metadata.get("creationTimestamp", ""),
             "waiting": not status.get("ready"),
+            "active": bool(status.get("active")),
             "tried": any(status.get(name) for name in ("active", "failed", "terminating")),
             "deadline_seconds": (document.get("spec") or {}).get("activeDeadlineSeconds") or 0,
         }
@@ -278,8 +281,8 @@ class LiveJob:
         """Whether a change of it is worth a visit: its end, and a start that no clock expects.
 
         A Job that its CronJob made in time is looked at when it should be under way; that costs a
-        run that starts as it should no visit. One that ran and has no container that runs any more
-        may be kept from its end.
+        run that starts as it should no visit. One that ran and is not ready any more, while its pod
+        has not ended, may be kept from its end.
         """
         return bool(self.finished) or (self.waiting and (self.ran or not self._is_prompt()))
 
@@ -297,9 +300,9 @@ class LiveJob:
 
     def after(self, older: LiveJob) -> LiveJob:
         """Return it with what was found out about its predecessor."""
-        if self.finished or older.finished or self.uid != older.uid:
+        if self.uid != older.uid or not self.active:
             return self
-        return replace(self, ran=older.ran or not older.waiting)
+        return replace(self, ran=older.ran or (older.active and not older.waiting))
 
 
 def _text(body: Document) -> bytes:

@@ -265,6 +265,19 @@ def test_a_run_that_ended_beside_a_sidecar_is_told_by_its_own_end_while_its_job_
     assert [event["reason"] for event in world.cluster.events] == ["SidecarRunning"]
 
 
+def test_a_run_that_was_seen_to_run_is_told_as_soon_as_it_ended_and_what_keeps_it_a_minute_later():
+    world = ended_beside_a_sidecar(ready=1)
+    world.wait(seconds=16)
+    world.start(active=1)
+
+    world.wait(seconds=1)
+    assert world.entry()["result"] == "Succeeded"
+    assert world.condition("Synced") == ("True", "AllSynced")
+
+    world.wait(minutes=1)
+    assert world.entry()["delay"]["reason"] == "SidecarRunning"
+
+
 def test_a_run_that_failed_beside_a_sidecar_is_told_with_its_reason_once():
     failure = report("Failed", "VendorUnavailable", message="no answer")
     world = ended_beside_a_sidecar(kept_by_a_sidecar(failure, exit_code=69))
@@ -337,8 +350,26 @@ def test_the_end_of_a_run_beside_a_sidecar_is_news_though_no_clock_expects_it():
     world.start(tick, ready=1)
     assert asked == []
 
-    world.start(tick)
+    world.start(tick, active=1)
 
+    assert asked == [ACME]
+
+
+def test_a_run_whose_pod_ended_is_no_news_before_its_job_has_ended():
+    """The Job controller writes in between that no pod is active."""
+    asked: list = []
+    world = World()
+    world.restart(asked.append)
+    world.put(document())
+    asked.clear()
+    tick = "acme-alpha-plants-29923560"
+    world.now = world.now.replace(second=1)
+    world.start(tick, ready=1)
+
+    world.start(tick)
+    assert asked == []
+
+    world.finish(tick, pod(report()))
     assert asked == [ACME]
 
 
