@@ -193,12 +193,17 @@ def test_an_answer_that_may_pass_is_no_refusal(status):
 
 
 def test_the_pods_of_a_job_are_selected_by_the_server():
+    pod = {"metadata": {"labels": {"batch.kubernetes.io/job-name": "job-1"}}}
+
     found, seen = asked(
-        lambda api: fenced(api).pods(("solar", "job-1")), (200, {"items": [{"a": 1}]})
+        lambda api: fenced(api).pods(("solar", "job-1"), "77"), (200, {"items": [pod]})
     )
 
-    assert found == [{"a": 1}]
-    assert seen[0][1].endswith("/pods?labelSelector=batch.kubernetes.io/job-name%3Djob-1")
+    assert found == [pod]
+    assert seen[0][1] == (
+        "/api/v1/namespaces/solar/pods?labelSelector=batch.kubernetes.io/job-name+in+(job-1)"
+        "&resourceVersion=77&resourceVersionMatch=NotOlderThan"
+    )
 
 
 def jobs(api):
