@@ -20,7 +20,7 @@ FROM base AS wheel
 COPY requirements/build.txt /src/requirements/build.txt
 RUN python3 -m pip install --no-deps --require-hashes -r /src/requirements/build.txt \
  && python3 -m pip check
-COPY pyproject.toml README.md /src/
+COPY pyproject.toml README.md LICENSE /src/
 COPY operator /src/operator
 COPY syncjob /src/syncjob
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels /src

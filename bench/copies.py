@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from bench import etcd
 from bench.organizations import resource, written
 from dev.lock.folder import ROOT
-from vendorsync_api.v1alpha1 import GROUP, PLURAL
-from vendorsync_operator.render import HASH_ANNOTATION
+from vendorsync_api.group import GROUP, PLURAL
+from vendorsync_api.run import HASH_ANNOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

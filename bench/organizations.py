@@ -13,9 +13,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from vendorsync_api import run
+from vendorsync_api.group import KIND, PLURAL
 from vendorsync_api.policy import InstalledPolicies
 from vendorsync_api.reasons import Result, RunReason, Trigger
-from vendorsync_api.v1alpha1 import API_VERSION, KIND, PLURAL
+from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator.cache import Cache
 from vendorsync_operator.events import Recorder
 from vendorsync_operator.reconcile import Reconciler
@@ -23,7 +24,7 @@ from vendorsync_operator.reconcile import Reconciler
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vendorsync_operator.cache import Key
+    from vendorsync_operator.live import Key
     from vendorsync_operator.settings import Settings
 
 Document = dict[str, Any]

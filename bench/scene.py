@@ -28,7 +28,8 @@ from bench.organizations import (
 from dev.cluster.command import wait_until
 from dev.cluster.processes import PROC
 from dev.plane import Plane, chart
-from vendorsync_api.v1alpha1 import API_VERSION, KIND
+from vendorsync_api.group import KIND
+from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator.settings import Settings
 
 if TYPE_CHECKING:

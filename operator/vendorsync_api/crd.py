@@ -11,7 +11,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from vendorsync_api import group
 from vendorsync_api import v1alpha1 as api
+from vendorsync_api.v1alpha1.status import NOT_SEEN
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -29,7 +31,6 @@ KEPT = (
     "maxItems",
     "minProperties",
     "maxProperties",
-    "default",
     "x-kubernetes-validations",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
@@ -67,17 +68,16 @@ def custom_resource_definition() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{api.PLURAL}.{api.GROUP}"},
+        "metadata": {"name": f"{group.PLURAL}.{group.GROUP}"},
         "spec": {
-            "group": api.GROUP,
+            "group": group.GROUP,
             "scope": "Namespaced",
             "names": {
-                "kind": api.KIND,
-                "listKind": f"{api.KIND}List",
-                "plural": api.PLURAL,
-                "singular": api.SINGULAR,
-                "shortNames": list(api.SHORT_NAMES),
-                "categories": ["all"],
+                "kind": group.KIND,
+                "listKind": f"{group.KIND}List",
+                "plural": group.PLURAL,
+                "singular": group.SINGULAR,
+                "shortNames": list(group.SHORT_NAMES),
             },
             "versions": [
                 {
@@ -108,39 +108,48 @@ def _root() -> dict[str, Any]:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": structural(api.VendorSyncSpec),
-            # A default in the status would make the stored object differ from the one we wrote.
-            "status": _without_defaults(structural(api.VendorSyncStatus)),
+            "spec": structural(api.VendorSyncSpec, defaults=True),
+            "status": _not_seen(structural(api.VendorSyncStatus)),
         },
     }
 
 
-def structural(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the structural schema of a model."""
+def structural(model: type[BaseModel], *, defaults: bool = False) -> dict[str, Any]:
+    """Return the structural schema of a model; `defaults` tells people what is absent stands for.
+
+    The API server stores no default: the stored object would differ from the one that a person or a
+    GitOps tool applied.
+    """
     schema = model.model_json_schema(by_alias=True)
-    return _convert(schema, schema.get("$defs", {}))
+    return _convert(schema, schema.get("$defs", {}), defaults=defaults)
 
 
-def _convert(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _convert(
+    node: dict[str, Any], definitions: dict[str, Any], *, defaults: bool
+) -> dict[str, Any]:
+    def convert(child: dict[str, Any]) -> dict[str, Any]:
+        return _convert(child, definitions, defaults=defaults)
+
     node = _resolve(node, definitions)
     found = {key: node[key] for key in KEPT if key in node}
-    if found.get("default") is None:
-        found.pop("default", None)
-    elif isinstance(found["default"], dict):
-        found["default"] = {}  # the properties' own defaults fill it
-    if description := describe(node):
+    if description := describe(node, default=defaults):
         found["description"] = description
     if "properties" in node:
-        found["properties"] = {
-            name: _convert(child, definitions) for name, child in node["properties"].items()
-        }
+        found["properties"] = {name: convert(child) for name, child in node["properties"].items()}
         if required := node.get("required"):
             found["required"] = required
     elif isinstance(node.get("additionalProperties"), dict):
-        found["additionalProperties"] = _convert(node["additionalProperties"], definitions)
+        found["additionalProperties"] = convert(node["additionalProperties"])
     if "items" in node:
-        found["items"] = _convert(node["items"], definitions)
+        found["items"] = convert(node["items"])
     return found
+
+
+def _not_seen(status: dict[str, Any]) -> dict[str, Any]:
+    """Return the status with its only default: a resource that no operator has seen says so."""
+    generation = status["properties"]["observedGeneration"] | {"default": NOT_SEEN}
+    properties = status["properties"] | {"observedGeneration": generation}
+    return status | {"default": {}, "properties": properties}
 
 
 def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -158,24 +167,23 @@ def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     return node
 
 
-def _without_defaults(node: dict[str, Any]) -> dict[str, Any]:
-    found = {key: value for key, value in node.items() if key != "default"}
-    if "properties" in found:
-        found["properties"] = {k: _without_defaults(v) for k, v in found["properties"].items()}
-    if "items" in found:
-        found["items"] = _without_defaults(found["items"])
-    return found
+def describe(node: dict[str, Any], *, default: bool = False) -> str:
+    """Return the description with unit and example, as `kubectl explain` shows it.
 
-
-def describe(node: dict[str, Any]) -> str:
-    """Return the description with unit and example, as `kubectl explain` shows it."""
+    `default` adds what an absent field stands for, if the model knows.
+    """
     parts = [" ".join(str(node.get("description", "")).split())]
     if unit := node.get("unit"):
         parts.append(f"Unit: {unit}.")
+    if default and isinstance(known := node.get("default"), bool | int | str):
+        parts.append(f"Default: {_plain(known)}.")
     if examples := node.get("examples"):
-        example = examples[0]
-        parts.append(f"Example: {example if isinstance(example, str) else json.dumps(example)}")
+        parts.append(f"Example: {_plain(examples[0])}")
     return " ".join(part for part in parts if part)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What every model of the contract shares: names on the wire, and facts about each field.
 
-A field says what it is for, gives an example, and names its unit if it is a number; the CRD, the
+A field says what it is for, gives an example, and names its unit if it is a number. The CRD, the
 field reference and their tests are made from that, so nothing has to be written twice.
 """
 
@@ -35,8 +35,8 @@ class Model(BaseModel):
 def rule(expression: str, message: str, *, computed: str | None = None) -> dict[str, Any]:
     """Return one CEL rule of a CRD (KEP-2876).
 
-    `computed` is a CEL expression for a message that shows the value at fault; `message` stands in
-    for it in the reference and where the expression cannot be evaluated.
+    `computed` is a CEL expression for a message that shows the value at fault. `message` is used
+    instead of it in the reference, and where the expression cannot be evaluated.
     """
     found: dict[str, Any] = {"rule": expression, "message": message}
     if computed is not None:
@@ -55,8 +55,8 @@ def about(
 ) -> FieldInfo:
     """Return pydantic field metadata for use inside `Annotated`.
 
-    `unit` is the unit of a number; `rules` are CEL rules on this leaf; `schema` holds further
-    OpenAPI keywords (`x-kubernetes-list-type` and the like); `constraints` go to `pydantic.Field`.
+    `unit` is the unit of a number. `rules` are CEL rules on this leaf. `schema` has further OpenAPI
+    keywords (`x-kubernetes-list-type` and the like). `constraints` go to `pydantic.Field`.
     """
     extra: dict[str, Any] = dict(schema or {})
     if unit is not None:

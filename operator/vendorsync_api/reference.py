@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.crd import custom_resource_definition
@@ -13,10 +12,15 @@ if TYPE_CHECKING:
 
 REFERENCE_HEAD = """# VendorSync: field reference
 
-Generated from the models by `make generate`; `kubectl explain vendorsync.spec` shows the same.
-A schedule's fields have no default here: an absent one is inherited from the organization's
-schedule, then from the operator's settings, then built in (15 minutes, Asia/Kolkata, 19:00-06:00,
-Aligned).
+This page is generated from the models by `make generate`. `kubectl explain vendorsync.spec` shows
+the same.
+
+The API server stores no default. What you apply is what is stored, so that a GitOps tool sees no
+difference. The operator fills in what is absent.
+
+An absent field of a schedule is inherited. A vendor's stream inherits from the organization's
+stream, which inherits from the organization's schedule, which inherits from the operator's
+settings. Without any of them it is 15 minutes, Asia/Kolkata, 19:00-06:00 and Aligned.
 """
 
 TROUBLESHOOTING_HEAD = """# Troubleshooting by reason
@@ -35,7 +39,7 @@ def field_reference() -> str:
     properties = version["schema"]["openAPIV3Schema"]["properties"]
     parts = [REFERENCE_HEAD]
     for section in ("spec", "status"):
-        parts.append(f"## {section}\n\n| field | type | default | meaning |\n|---|---|---|---|")
+        parts.append(f"## {section}\n\n| field | type | required | meaning |\n|---|---|---|---|")
         parts.extend(_rows(properties[section], section))
         parts.append("")
     parts.append("## Rules checked at admission\n\n| field | what is refused |\n|---|---|")
@@ -60,10 +64,8 @@ def _rows(node: dict[str, Any], path: str) -> Iterator[str]:
     required = node.get("required", ())
     for name, child in node.get("properties", {}).items():
         where = f"{path}.{name}"
-        default = json.dumps(child["default"]) if "default" in child else ""
-        if name in required:
-            default = "required"
-        yield f"| `{where}` | {_type(child)} | {default} | {_cell(child.get('description', ''))} |"
+        must = "yes" if name in required else ""
+        yield f"| `{where}` | {_type(child)} | {must} | {_cell(child.get('description', ''))} |"
         yield from _rows(child, where)
         if "items" in child:
             yield from _rows(child["items"], f"{where}[]")

@@ -1,460 +1,43 @@
-"""What the operator remembers of the cluster: objects stripped to what it uses, by resource.
-
-The cache is filled by watches and by the answers to our own writes; an older version of an object
-never replaces a newer one. Nothing here waits or writes.
-
-Documents are kept as text, which is a quarter of the same in dicts; that of a CronJob is dropped as
-soon as it was found to be as it was rendered, and its digest tells whether it changes again. Words
-that many objects share are kept once.
-"""
+"""What the operator remembers of the cluster: the three kinds, and which resources are siblings."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zlib
 from collections import defaultdict
-from dataclasses import dataclass, replace
-from datetime import datetime
-from sys import intern
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING
 
-from vendorsync_api import run
-from vendorsync_api.reasons import Trigger
-from vendorsync_api.v1alpha1 import KIND
-from vendorsync_operator.render import REQUEST_ANNOTATION
+from vendorsync_operator.live import LiveCronJob, LiveJob, LiveResource
+from vendorsync_operator.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
-Key = tuple[str, str]
-"""Namespace and name."""
-Document = dict[str, Any]
-"""An object of the API as JSON."""
-
-_PROMPT_SECONDS = 30
-"""After its tick, in which a scheduled Job is usually made; see delays.LATE."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveResource:
-    """A VendorSync as it lives; the text is JSON without managed fields and last-applied copy."""
-
-    key: Key
-    uid: str
-    version: str
-    generation: int
-    organization: int | None
-    created: str
-    deleting: bool
-    text: bytes
-
-    @classmethod
-    def of(cls, document: Document) -> LiveResource:
-        """Strip a document of the API."""
-        metadata = document["metadata"]
-        kept = ("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp")
-        spec = document.get("spec") or {}
-        body = {
-            "metadata": {name: metadata[name] for name in kept if name in metadata},
-            "spec": spec,
-            "status": document.get("status") or {},
-        }
-        return cls(
-            key=_key(metadata),
-            uid=metadata["uid"],
-            version=metadata.get("resourceVersion", ""),
-            generation=metadata.get("generation", 0),
-            organization=(spec.get("organization") or {}).get("id"),
-            created=metadata.get("creationTimestamp", ""),
-            deleting="deletionTimestamp" in metadata,
-            text=_text(body),
-        )
-
-    @property
-    def document(self) -> Document:
-        """Metadata, spec and status."""
-        found: Document = json.loads(self.text)
-        return found
-
-    @property
-    def affected(self) -> tuple[Key, ...]:
-        """The resources that it concerns: itself."""
-        return (self.key,)
-
-    @property
-    def news(self) -> bool:
-        """Whether a change of it is worth a visit."""
-        return True
-
-    def same(self, other: LiveResource) -> bool:
-        """Tell whether nothing that we use differs."""
-        return (self.uid, self.text) == (other.uid, other.text)
-
-    def after(self, _: LiveResource) -> LiveResource:
-        """Return it with what was found out about its predecessor."""
-        return self
-
-    @property
-    def seniority(self) -> tuple[str, Key]:
-        """Orders the resources of one organization, the oldest first."""
-        return self.created, self.key
-
-
-@dataclass(frozen=True, slots=True)
-class LiveCronJob:
-    """A CronJob as it lives.
-
-    `settled` is the hash of what was rendered when the object was found to be just so; then no text
-    is kept. Else the text is packed JSON of the labels, annotations, owners and spec.
-    """
-
-    key: Key
-    uid: str
-    version: str
-    owner_uid: str
-    owner_name: str
-    resource: str
-    suspended: bool
-    created: str
-    """RFC 3339 UTC; ticks before that are none of its own."""
-    ticked: str
-    """The last tick that the controller made a Job for, RFC 3339 UTC, empty before the first."""
-    digest: bytes
-    packed: bytes = b""
-    settled: str = ""
-
-    @classmethod
-    def of(cls, document: Document, *, settled: str = "") -> LiveCronJob:
-        """Strip a document of the API; `settled` if it is the answer to what was just applied."""
-        metadata, spec = document["metadata"], document.get("spec") or {}
-        owner = _controller(metadata, KIND)
-        labels = metadata.get("labels") or {}
-        managed = labels.get(run.MANAGED_BY_LABEL) == run.MANAGED_BY
-        kept = ("labels", "annotations", "ownerReferences")
-        text = _text(
-            {"metadata": {name: metadata[name] for name in kept if name in metadata}, "spec": spec}
-        )
-        return cls(
-            key=_key(metadata),
-            uid=metadata["uid"],
-            version=metadata.get("resourceVersion", ""),
-            owner_uid=intern(owner.get("uid", "")),
-            owner_name=intern(owner.get("name", "")),
-            resource=intern(labels.get(run.RESOURCE_LABEL, "") if managed else ""),
-            suspended=bool(spec.get("suspend")),
-            created=intern(metadata.get("creationTimestamp") or ""),
-            ticked=intern((document.get("status") or {}).get("lastScheduleTime") or ""),
-            digest=hashlib.blake2b(text, digest_size=16).digest(),
-            # Between the first list and the first visit the texts of all CronJobs are held at once.
-            packed=b"" if settled else zlib.compress(text, 1),
-            settled=settled,
-        )
-
-    @property
-    def affected(self) -> tuple[Key, ...]:
-        """The resources that it concerns: its owner, and the one that it is labelled with."""
-        names = {self.owner_name, self.resource} - {""}
-        return tuple((self.key[0], name) for name in sorted(names))
-
-    @property
-    def news(self) -> bool:
-        """Whether a change of it is worth a visit."""
-        return True
-
-    def same(self, other: LiveCronJob) -> bool:
-        """Tell whether nothing that a visit looks at differs; ticks come and go."""
-        return (self.uid, self.digest) == (other.uid, other.digest)
-
-    def after(self, older: LiveCronJob) -> LiveCronJob:
-        """Return it with what was found out about its predecessor."""
-        if not (older.settled and self.same(older)):
-            return self
-        return replace(self, packed=b"", settled=older.settled)
-
-    def settle(self, rendered_hash: str) -> LiveCronJob:
-        """Return it as found to be what was rendered with that hash."""
-        return replace(self, packed=b"", settled=rendered_hash)
-
-    @property
-    def document(self) -> Document:
-        """The parts that rendering decides about, and the name; only while it is not settled."""
-        found: Document = json.loads(zlib.decompress(self.packed))
-        found["metadata"] |= {"namespace": self.key[0], "name": self.key[1]}
-        return found | {"apiVersion": "batch/v1", "kind": "CronJob"}
-
-
-@dataclass(frozen=True, slots=True)
-class LiveJob:
-    """A Job as it lives; times are RFC 3339 UTC, `finished` is empty while it runs."""
-
-    key: Key
-    uid: str
-    version: str
-    resource: str
-    vendor: str
-    stream: str
-    cron_job: str
-    trigger: Trigger
-    created: str = ""
-    """Kept until it is finished, like the next three."""
-    waiting: bool = False
-    """No container of it runs."""
-    tried: bool = False
-    """It has a pod, or had one."""
-    deadline_seconds: int = 0
-    """After its start, when Kubernetes ends it; 0 for never."""
-    started: str = ""
-    finished: str = ""
-    completed: bool = False
-    reason: str = ""
-    message: str = ""
-
-    @classmethod
-    def of(cls, document: Document) -> LiveJob:
-        """Strip a document of the API."""
-        metadata, status = document["metadata"], document.get("status") or {}
-        labels = metadata.get("labels") or {}
-        end = _end(status)
-        finished = status.get("completionTime") or end.get("lastTransitionTime") or ""
-        going = {
-            "created": metadata.get("creationTimestamp", ""),
-            "waiting": not status.get("ready"),
-            "tried": any(status.get(name) for name in ("active", "failed", "terminating")),
-            "deadline_seconds": (document.get("spec") or {}).get("activeDeadlineSeconds") or 0,
-        }
-        return cls(
-            key=_key(metadata),
-            uid=metadata["uid"],
-            version=metadata.get("resourceVersion", ""),
-            resource=intern(labels.get(run.RESOURCE_LABEL, "")),
-            vendor=intern(labels.get(run.VENDOR_LABEL, "")),
-            stream=intern(labels.get(run.STREAM_LABEL, "")),
-            cron_job=intern(_controller(metadata, "CronJob").get("name", "")),
-            trigger=_trigger(metadata.get("annotations") or {}),
-            started=status.get("startTime") or "",
-            finished=finished,
-            completed=end.get("type") == "Complete",
-            reason=intern(end.get("reason") or ""),
-            message=intern(end.get("message") or ""),
-            **({} if finished else going),
-        )
-
-    @property
-    def affected(self) -> tuple[Key, ...]:
-        """The resources that it concerns: its own."""
-        return ((self.key[0], self.resource),) if self.resource else ()
-
-    @property
-    def news(self) -> bool:
-        """Whether a change of it is worth a visit: its end, and a start that no clock expects.
-
-        A Job that its CronJob made in time is looked at when it should be under way; that costs a
-        run that starts as it should no visit.
-        """
-        return bool(self.finished) or (self.waiting and not self._is_prompt())
-
-    def _is_prompt(self) -> bool:
-        """Tell whether it was made within half a minute after the tick that its name ends with."""
-        minutes = self.key[1].rpartition("-")[2]
-        if self.trigger is not Trigger.SCHEDULE or not (minutes.isdigit() and self.created):
-            return False
-        lateness = datetime.fromisoformat(self.created).timestamp() - int(minutes[:12]) * 60
-        return 0 <= lateness < _PROMPT_SECONDS
-
-    def same(self, other: LiveJob) -> bool:
-        """Tell whether nothing that we use differs."""
-        return replace(self, version=other.version) == other
-
-    def after(self, _: LiveJob) -> LiveJob:
-        """Return it with what was found out about its predecessor."""
-        return self
-
-
-def _text(body: Document) -> bytes:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _key(metadata: Document) -> Key:
-    return intern(metadata.get("namespace", "")), metadata["name"]
-
-
-def _controller(metadata: Document, kind: str) -> dict[str, str]:
-    """Return the owner that controls an object if it is of that kind, an empty dict for none.
-
-    An owner of another kind is returned without its name: it is foreign.
-    """
-    for owner in metadata.get("ownerReferences") or ():
-        if owner.get("controller"):
-            return owner if owner.get("kind") == kind else {"uid": owner.get("uid", "")}
-    return {}
-
-
-def _trigger(annotations: dict[str, str]) -> Trigger:
-    if annotations.get(run.MANUAL_ANNOTATION) == "manual":
-        return Trigger.MANUAL
-    return Trigger.REQUEST if REQUEST_ANNOTATION in annotations else Trigger.SCHEDULE
-
-
-def _end(status: Document) -> dict[str, str]:
-    """Return the Job's condition that ends it, an empty dict while it runs."""
-    for condition in status.get("conditions") or ():
-        if condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True":
-            return dict(condition)
-    return {}
-
-
-class Live(Protocol):
-    """What the three kinds have in common."""
-
-    @property
-    def key(self) -> Key:
-        """Namespace and name."""
-
-    @property
-    def uid(self) -> str:
-        """Identity of the object."""
-
-    @property
-    def version(self) -> str:
-        """Its resourceVersion."""
-
-    @property
-    def affected(self) -> tuple[Key, ...]:
-        """The resources that it concerns."""
-
-    @property
-    def news(self) -> bool:
-        """Whether a change of it is worth a visit to them."""
-
-    def same(self, other: Self) -> bool:
-        """Tell whether nothing that a visit looks at differs."""
-
-    def after(self, older: Self) -> Self:
-        """Return it with what was found out about its predecessor."""
-
-
-T = TypeVar("T", bound=Live)
-
-
-class Store(Generic[T]):
-    """Live objects of one kind; `changed` hears of each resource that a change concerns."""
-
-    def __init__(self, of: Callable[[Document], T], changed: Callable[[Key], None]) -> None:
-        self._of = of
-        self._changed = changed
-        self._objects: dict[Key, T] = {}
-        self._by_resource: defaultdict[Key, set[Key]] = defaultdict(set)
-
-    def __len__(self) -> int:
-        return len(self._objects)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._objects.values())
-
-    def get(self, key: Key) -> T | None:
-        """Return the object of that namespace and name."""
-        return self._objects.get(key)
-
-    def of(self, resource: Key) -> list[T]:
-        """Return the objects that concern a resource, sorted by name."""
-        return [self._objects[key] for key in sorted(self._by_resource.get(resource, ()))]
-
-    def found(self, document: Document) -> None:
-        """Take an object from a list, a watch or the answer to a write."""
-        old = self._objects.get(_key(document["metadata"]))
-        if old is not None and _echoes(document["metadata"], old):
-            return
-        new = self._of(document)
-        if old is not None and not _supersedes(new, old):
-            return
-        self._keep(new if old is None else new.after(old), old)
-        if old is None or not new.same(old):
-            self._announce(old, new)
-
-    def put(self, live: T) -> None:
-        """Take an object from a visit that has seen to it, so that it is no news."""
-        old = self._objects.get(live.key)
-        if old is None or _supersedes(live, old):
-            self._keep(live, old)
-
-    def _keep(self, new: T, old: T | None) -> None:
-        if old is not None:
-            self._forget(old)
-        self._objects[new.key] = new
-        for resource in new.affected:
-            self._by_resource[resource].add(new.key)
-
-    def gone(self, document: Document) -> None:
-        """Drop an object that a watch saw deleted, unless a newer one has its name."""
-        self.drop(_key(document["metadata"]), document["metadata"]["uid"])
-
-    def drop(self, key: Key, uid: str) -> None:
-        """Drop an object that is known to be gone."""
-        old = self._objects.get(key)
-        if old is None or old.uid != uid:
-            return
-        del self._objects[key]
-        self._forget(old)
-        self._announce(old)
-
-    def sweep(self, listed: Iterable[Key], namespace: str | None) -> None:
-        """Drop what a complete list of a namespace (None: of all) did not contain."""
-        kept = set(listed)
-        for key, old in list(self._objects.items()):
-            if key not in kept and namespace in (None, key[0]):
-                self.drop(key, old.uid)
-
-    def _forget(self, old: T) -> None:
-        for resource in old.affected:
-            keys = self._by_resource[resource]
-            keys.discard(old.key)
-            if not keys:
-                del self._by_resource[resource]
-
-    def _announce(self, *objects: T | None) -> None:
-        told = (live for live in objects if live is not None and live.news)
-        for resource in sorted({key for live in told for key in live.affected}):
-            self._changed(resource)
-
-
-def _echoes(metadata: Document, old: Live) -> bool:
-    """Tell whether this very version is known; a watch brings back each of our own writes."""
-    return bool(old.version) and (old.uid, old.version) == (
-        metadata["uid"],
-        metadata.get("resourceVersion"),
-    )
-
-
-def _supersedes(new: Live, old: Live) -> bool:
-    """Tell whether one object is not older than the other; versions grow with time."""
-    if new.uid != old.uid or not (new.version.isdigit() and old.version.isdigit()):
-        return True
-    return int(new.version) >= int(old.version)
+    from vendorsync_operator.live import Claim, Document, Key
 
 
 class Cache:
-    """The three kinds, and which resources share an organization."""
+    """The three kinds, and which resources claim the same organization of the same database."""
 
     def __init__(self, changed: Callable[[Key], None]) -> None:
         self.resources = Store(LiveResource.of, self._resource_changed)
         self.cron_jobs = Store(LiveCronJob.of, changed)
         self.jobs = Store(LiveJob.of, changed)
         self._changed = changed
-        self._organization_of: dict[Key, int] = {}
-        self._organizations: defaultdict[int, set[Key]] = defaultdict(set)
+        self._claim_of: dict[Key, Claim] = {}
+        self._claimants: defaultdict[Claim, set[Key]] = defaultdict(set)
 
     def _resource_changed(self, key: Key) -> None:
-        """Announce a resource, and those of its organization, whose standing may turn."""
+        """Announce a resource, and those of the same claim, whose standing may turn."""
         live = self.resources.get(key)
-        old = self._organization_of.pop(key, None)
+        old, new = self._claim_of.pop(key, None), live.claim if live else None
+        concerned = {key} | self._siblings(old) | self._siblings(new)
         if old is not None:
-            self._organizations[old].discard(key)
-        if live is not None and live.organization is not None:
-            self._organization_of[key] = live.organization
-            self._organizations[live.organization].add(key)
-        siblings = self._siblings(old) | self._siblings(live.organization if live else None)
-        for each in sorted(siblings | {key}):
+            self._claimants[old].discard(key)
+            if not self._claimants[old]:
+                del self._claimants[old]
+        if new is not None:
+            self._claim_of[key] = new
+            self._claimants[new].add(key)
+        for each in sorted(concerned):
             self._changed(each)
 
     def status_written(self, document: Document) -> None:
@@ -471,12 +54,12 @@ class Cache:
         else:
             self.resources.found(document)
 
-    def _siblings(self, organization: int | None) -> set[Key]:
-        return set() if organization is None else self._organizations[organization]
+    def _siblings(self, claim: Claim | None) -> set[Key]:
+        return set() if claim is None else self._claimants.get(claim, set())
 
     def older_sibling(self, live: LiveResource) -> LiveResource | None:
-        """Return the oldest resource of the same organization if it is another one."""
-        others = (self.resources.get(key) for key in self._siblings(live.organization))
+        """Return the oldest resource that claims the same organization if it is another one."""
+        others = (self.resources.get(key) for key in self._siblings(live.claim))
         siblings = [other for other in others if other is not None and not other.deleting]
         oldest = min(siblings, key=lambda other: other.seniority, default=live)
         return None if oldest.seniority >= live.seniority else oldest

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import kopf
 
-from vendorsync_api.v1alpha1 import GROUP, PLURAL, VERSION
+from vendorsync_api.group import GROUP, PLURAL
+from vendorsync_api.v1alpha1 import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable

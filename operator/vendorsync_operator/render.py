@@ -7,9 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api import run
+from vendorsync_api.group import KIND
 from vendorsync_api.reasons import ExitCode
-from vendorsync_api.schedule import DAYS, clock
-from vendorsync_api.v1alpha1 import API_VERSION, KIND
+from vendorsync_api.schedule import DAYS, time_of_day
+from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import quantity
 from vendorsync_operator.names import request_job_name
 
@@ -19,13 +20,8 @@ if TYPE_CHECKING:
     from vendorsync_operator.accept import Accepted
     from vendorsync_operator.settings import Settings
 
-HASH_ANNOTATION = "vendorsync.dev/hash"
-REQUEST_ANNOTATION = "vendorsync.dev/request"
-"""On a Job: the text of the syncRequest that asked for it."""
 
-CONTAINER = "run"
 _DAY = 86_400
-_USER = 65_532
 _GRACE_SECONDS = 30
 _RETRIED = (ExitCode.TRANSIENT, ExitCode.INTERRUPTED)
 _REQUESTS = {"cpu": "50m", "memory": "96Mi"}
@@ -42,14 +38,14 @@ def cron_job(resource: VendorSync, accepted: Accepted, settings: Settings) -> di
         "metadata": {
             "name": assignment.cron_job,
             "namespace": resource.metadata.namespace,
-            "labels": labels,
+            "labels": labels | {run.INSTANCE_LABEL: settings.instance},
             **_ownership(resource),
         },
         "spec": {
             "schedule": accepted.expression,
             "timeZone": timetable.time_zone,
             "concurrencyPolicy": "Forbid",
-            "startingDeadlineSeconds": timetable.starting_deadline_seconds,
+            "startingDeadlineSeconds": accepted.followed.starting_deadline_seconds,
             "successfulJobsHistoryLimit": resource.spec.run.history_limit,
             "failedJobsHistoryLimit": resource.spec.run.history_limit,
             "suspend": assignment.suspend,
@@ -59,13 +55,13 @@ def cron_job(resource: VendorSync, accepted: Accepted, settings: Settings) -> di
             },
         },
     }
-    rendered["metadata"]["annotations"] = {HASH_ANNOTATION: _hash(rendered)}
+    rendered["metadata"]["annotations"] = {run.HASH_ANNOTATION: _hash(rendered)}
     return rendered
 
 
 def hash_of(rendered: dict[str, Any]) -> str:
     """Return the hash that a rendered CronJob carries."""
-    return str(rendered["metadata"]["annotations"][HASH_ANNOTATION])
+    return str(rendered["metadata"]["annotations"][run.HASH_ANNOTATION])
 
 
 def request_job(
@@ -86,7 +82,7 @@ def request_job(
             "name": request_job_name(name, request, last),
             "namespace": rendered["metadata"]["namespace"],
             "labels": template["metadata"]["labels"],
-            "annotations": {REQUEST_ANNOTATION: request},
+            "annotations": {run.REQUEST_ANNOTATION: request},
             "ownerReferences": [
                 {
                     "apiVersion": "batch/v1",
@@ -150,7 +146,7 @@ def _job_spec(
                 {
                     "action": "FailJob",
                     "onExitCodes": {
-                        "containerName": CONTAINER,
+                        "containerName": run.CONTAINER,
                         "operator": "NotIn",
                         "values": [int(code) for code in _RETRIED],
                     },
@@ -160,10 +156,28 @@ def _job_spec(
         "activeDeadlineSeconds": _active_deadline_seconds(resource.spec.run, accepted.timetable),
         "ttlSecondsAfterFinished": _DAY,
         "template": {
-            "metadata": {"labels": labels},
+            "metadata": _pod_metadata(resource.spec.run, settings, labels),
             "spec": _pod(resource, accepted, settings),
         },
     }
+
+
+def _pod_metadata(own: RunSettings, settings: Settings, labels: dict[str, str]) -> dict[str, Any]:
+    """Return the pods' labels and annotations: the resource's before those of the settings."""
+    metadata = {"labels": {**settings.run_labels, **(own.pod_labels or {}), **labels}}
+    if annotations := {**settings.run_annotations, **(own.pod_annotations or {})}:
+        metadata["annotations"] = annotations
+    return metadata
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    security: dict[str, Any] = {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if settings.run_as_user is not None:
+        security |= {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_user}
+    return security
 
 
 def _pod(resource: VendorSync, accepted: Accepted, settings: Settings) -> dict[str, Any]:
@@ -174,12 +188,7 @@ def _pod(resource: VendorSync, accepted: Accepted, settings: Settings) -> dict[s
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": _security(settings),
         "containers": [_container(resource, accepted, settings, mounts)],
         "volumes": volumes,
     }
@@ -197,7 +206,7 @@ def _container(
     resource: VendorSync, accepted: Accepted, settings: Settings, mounts: list[dict[str, Any]]
 ) -> dict[str, Any]:
     return {
-        "name": CONTAINER,
+        "name": run.CONTAINER,
         "image": settings.job_image,
         "imagePullPolicy": settings.pull_policy,
         "args": ["run"],
@@ -290,6 +299,7 @@ def run_spec(resource: VendorSync, accepted: Accepted, settings: Settings) -> ru
         full_compare_hours=spec.run.full_compare_hours,
         legacy_tokens=run.LegacyTokens(spec.database.legacy_tokens or settings.legacy_tokens),
         detail_calls=accepted.detail_calls,
+        allowances=tuple(map(run.RunAllowance.of, accepted.budgets)),
     )
 
 
@@ -299,14 +309,14 @@ def _run_schedule(resource: VendorSync, accepted: Accepted) -> run.RunSchedule:
         time_zone=timetable.time_zone,
         windows=tuple(
             run.RunWindow(
-                start=clock(window.start),
-                end=clock(window.end),
+                start=time_of_day(window.start),
+                end=time_of_day(window.end),
                 days=tuple(DAYS[day] for day in sorted(window.days)),
             )
             for window in timetable.windows
         ),
         cron_job=accepted.assignment.cron_job,
-        starting_deadline_seconds=timetable.starting_deadline_seconds,
+        starting_deadline_seconds=accepted.followed.starting_deadline_seconds,
         active_deadline_seconds=_active_deadline_seconds(resource.spec.run, timetable),
     )
 

@@ -17,6 +17,7 @@ from vendorsync_job.rounds import Round
 from vendorsync_job.session import AccountSession
 from vendorsync_job.sources import Absence, Alerts, Plants
 from vendorsync_job.store import bindings, schema
+from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database, passwords
 from vendorsync_job.store.ledger import Ledger
@@ -32,7 +33,8 @@ from vendorsync_job.sync import sync
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vendorsync_api.policy import VendorPolicy
+    from vendorsync_api.policy import Budget, VendorPolicy
+    from vendorsync_api.run import RunSpec
     from vendorsync_job.access import VendorAccess
     from vendorsync_job.models import Account
     from vendorsync_job.ports import Purpose
@@ -225,12 +227,9 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
             Ledger(
                 database,
                 account,
-                policy.budgets,
-                expected=(
-                    policy.alerts.calls_per_run
-                    if spec.stream == "alerts" and policy.alerts
-                    else policy.calls_per_run
-                ),
+                _budgets(spec, policy),
+                declarer=_declarer(spec) if not setting.dry_run else None,
+                expected=_expected(spec, policy),
                 details=spec.detail_calls,
                 sleep=setting.stop.sleep,
             )
@@ -265,6 +264,23 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
         )
         place = Place(spec.application_schema, spec.organization.id, vendor_id)
         yield OpenStream(run, policy, database, vendor, ledger, tokens, table, place)
+
+
+def _budgets(spec: RunSpec, policy: VendorPolicy) -> tuple[Budget, ...]:
+    """Return what the operator holds calls against; an older one leaves that to the policy."""
+    if spec.allowances is None:
+        return policy.budgets_of(None)
+    return tuple(allowance.budget for allowance in spec.allowances)
+
+
+def _declarer(spec: RunSpec) -> Declarer:
+    return Declarer(spec.organization.id, spec.vendor.name)
+
+
+def _expected(spec: RunSpec, policy: VendorPolicy) -> int:
+    """Return the calls of an ordinary run."""
+    alerts = policy.alerts if spec.stream == "alerts" else None
+    return (alerts or policy).calls_per_run
 
 
 def _bind(run: Run, database: Database) -> tuple[RecordTable, LegacyColumns, int | None]:

@@ -1,6 +1,7 @@
 """The generated CRD: structure, words and bounds. The API server judges it in tests/e2e."""
 
 import json
+import re
 
 import pytest
 
@@ -53,16 +54,36 @@ def test_every_text_list_and_map_has_a_bound(path):
         assert "maxProperties" in node, path
 
 
-def test_nothing_under_a_schedule_has_a_default():
-    """A stored default would freeze the operator's own settings and the choice of cron."""
-    inside = [path for path in FIELDS if ".schedule." in path]
-
-    assert inside
-    assert [path for path in inside if "default" in FIELDS[path]] == []
+def test_resources_are_in_no_category_that_is_deleted_at_a_stroke():
+    """`kubectl delete all --all` takes every resource of the category all."""
+    assert "categories" not in CRD["spec"]["names"]
 
 
-def test_the_status_has_no_defaults():
-    assert [p for p, node in FIELDS.items() if p.startswith("status") and "default" in node] == []
+def test_the_only_stored_default_says_that_no_operator_has_seen_the_resource():
+    """Any other makes what is stored differ from what a GitOps tool applied."""
+    stored = {path: node["default"] for path, node in FIELDS.items() if "default" in node}
+
+    assert stored == {"status.observedGeneration": -1}
+    assert [name for name, node in SCHEMA["properties"].items() if "default" in node] == ["status"]
+    assert SCHEMA["properties"]["status"]["default"] == {}
+
+
+def test_a_field_tells_what_it_is_when_it_is_absent():
+    percent = "Unit: percent. Default: 20. Example: 20"
+
+    assert percent in FIELDS["spec.run.vanishGuardPercent"]["description"]
+    assert "Default: false." in FIELDS["spec.vendors[].suspend"]["description"]
+    assert "Default: vendorsync-database." in FIELDS["spec.database.secretRef.name"]["description"]
+    assert [p for p in FIELDS if p.startswith("status") and "Default: " in FIELDS[p]] == []
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_a_description_is_plain_sentences(path):
+    text = FIELDS[path]["description"].split(" Example: ")[0]
+
+    assert ";" not in text
+    assert text.endswith("."), text
+    assert re.search(r"\b(borne|stands? in|in place of|mended)\b", text) is None
 
 
 def test_every_rule_has_a_sentence():

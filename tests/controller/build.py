@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vendorsync_api import run
+from vendorsync_api.group import KIND
 from vendorsync_api.policy import AlertListing, Budget, Options, PolicyError, VendorPolicy
-from vendorsync_api.v1alpha1 import API_VERSION, KIND, VendorSync
-from vendorsync_operator.cache import LiveJob
+from vendorsync_api.v1alpha1 import API_VERSION, VendorSync
+from vendorsync_operator.live import LiveJob
 from vendorsync_operator.settings import Settings
 
 NOW = datetime(2026, 11, 23, 6, 0, 10, tzinfo=UTC)
@@ -34,9 +35,9 @@ POLICIES = {
         identity_keys=("user",),
         options=FakeOptions,
         minimum_interval_minutes=5,
-        calls_per_run=3,
+        token_seconds=None,
         budgets=(Budget(calls=330, seconds=86_400, reserve=20),),
-        alerts=AlertListing(calls_per_run=2),
+        alerts=AlertListing(),
     ),
     "narrow": VendorPolicy(
         adapter="narrow",
@@ -48,7 +49,7 @@ POLICIES = {
     ),
 }
 POLICIES["single"] = replace(
-    POLICIES["fake"], adapter="single", alerts=AlertListing(calls_per_run=1, per_plant=True)
+    POLICIES["fake"], adapter="single", alerts=AlertListing(per_plant=True)
 )
 
 
@@ -92,8 +93,18 @@ def document(
             "vendors": [vendor()] if vendors is None else vendors,
         }
         | spec,
-        "status": status or {},
+        # The API server's own default of a status that nobody has written.
+        "status": {"observedGeneration": -1} if status is None else status,
     }
+
+
+def listed(name: str = "alpha", **totals: int) -> dict[str, Any]:
+    """The status of a vendor whose last listing of each stream had so many records."""
+    entries = [
+        {"name": name, "stream": stream, "result": "Succeeded", "reason": "Synced", "total": total}
+        for stream, total in totals.items()
+    ]
+    return {"vendors": entries}
 
 
 def resource(name: str = "acme", **fields: Any) -> VendorSync:

@@ -12,9 +12,10 @@ from dev.plane import chart, runs
 from dev.plane.api import ApiError
 from dev.stack.waiting import until
 from vendorsync_api import run
+from vendorsync_api.group import KIND, PLURAL
 from vendorsync_api.reasons import RunReason
-from vendorsync_api.v1alpha1 import API_VERSION, KIND, PLURAL
-from vendorsync_operator.render import HASH_ANNOTATION
+from vendorsync_api.run import HASH_ANNOTATION
+from vendorsync_api.v1alpha1 import API_VERSION
 
 NAMESPACE = "solar"
 SECONDS = 120

@@ -14,7 +14,7 @@ from dev.cluster.command import wait_until
 from dev.plane import chart, runs
 from dev.plane.resources import NAMESPACE, YEARLY, vendor_sync
 from vendorsync_api.reasons import RunReason
-from vendorsync_operator.cluster import CHUNK_SIZE
+from vendorsync_operator.cluster.streams import CHUNK_SIZE
 
 WATCHED = ("vendorsyncs", "cronjobs", "jobs")
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vendorsync_job.store.connection import Cursor
 
-LATEST = 2
+LATEST = 3
 LOCK = 0x7665_6E64_6F72  # "vendor"
 APPLICATION = ("organizations", "vendors", "plants", "alerts")
 APPLICATION_PREFIX = "application_"
@@ -47,6 +47,7 @@ OURS: Rights = {
     "runs": CLEAN,
     "streams": KEEP,
     "calls": CLEAN,
+    "allowances": CLEAN,
     "slots": KEEP,
     "hashes": CLEAN,
     "quarantine": READ | {"INSERT": WHOLE, "DELETE": WHOLE},

@@ -27,7 +27,7 @@ _BLOCKING = frozenset(r.value for r in RunReason if r.exit_code is ExitCode.CRED
 _TIMETABLES = 64
 
 
-def clock(entry: VendorStatus, timetable: Timetable) -> Timetable:
+def of(entry: VendorStatus, timetable: Timetable) -> Timetable:
     """Return the timetable that the scheduled runs follow: the effective one, or a slower one."""
     minutes = _minutes(entry, timetable.shortest_gap)
     return timetable if minutes is None else _slowed(timetable, minutes)
@@ -35,7 +35,7 @@ def clock(entry: VendorStatus, timetable: Timetable) -> Timetable:
 
 def slowed_to(entry: VendorStatus, timetable: Timetable) -> str | None:
     """Return the time between runs if they are slowed, such as `60m`."""
-    slower = clock(entry, timetable)
+    slower = of(entry, timetable)
     return None if slower == timetable else f"{slower.shortest_gap}m"
 
 
@@ -54,5 +54,7 @@ def _minutes(entry: VendorStatus, gap: int) -> int | None:
 def _slowed(timetable: Timetable, minutes: int) -> Timetable:
     # Working out the ticks of a timetable takes longer than the rest of a visit.
     slower = timetable.slowed(minutes)
-    # Its runs are some of the usual ones: of those every three hours, none but every six.
-    return slower if slower.shortest_gap <= LONGEST else timetable
+    # Its runs are some of the usual ones: of those every three hours, none but every six. And where
+    # a day has but one of them, none is left out.
+    is_slower = slower.expression != timetable.expression and slower.shortest_gap <= LONGEST
+    return slower if is_slower else timetable

@@ -1,0 +1,1 @@
+"""The API server: transport and fence, objects, streams and the Lease."""
