@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import aiohttp
@@ -33,11 +32,10 @@ if TYPE_CHECKING:
     from vendorsync_operator.watch import Sink, Stream
 
 _GONE = 410
+_TIMED_OUT = 408
 _LIST_AGAIN = (
     json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": _GONE}}).encode() + b"\n"
 )
-_VERSION = re.compile(rb'"resourceVersion": ?"([0-9]+)"')
-"""Inside a text of JSON the quotes would be escaped, so this is always a field."""
 
 
 class RequestDeniedError(aiohttp.ClientConnectionError):
@@ -110,7 +108,7 @@ class Intake:
     async def renew(self, response: aiohttp.ClientResponse) -> None:
         """Have kopf list anew after an answer 410, which says that its version or page is gone."""
         response.release()
-        await self._interrupted("HTTP 410: the version or page asked for is gone")
+        await self.interrupted("HTTP 410: the version or page asked for is gone")
         if not _is_watch(response):
             raise aiohttp.ClientPayloadError("the page asked for is gone")
         self._is_outdated = True
@@ -143,11 +141,12 @@ class Intake:
                 why = "" if self._is_outdated else f"{type(error).__name__}: {error}"
             if why:
                 # kopf would open the watch again without a pause.
-                await self._interrupted(why, least)
+                await self.interrupted(why, least)
         if self._is_outdated:
             yield _LIST_AGAIN
 
-    async def _interrupted(self, why: str, least: float = 0.0) -> None:
+    async def interrupted(self, why: str, least: float = 0.0) -> None:
+        """Take note of an attempt that failed, and wait a little."""
         self._stream.failed(why)
         await self._stream.rest(why, least)
 
@@ -156,12 +155,18 @@ class Intake:
 
         The reason is empty if it can.
         """
-        if error := _error(lines):
-            seconds = (error.get("details") or {}).get("retryAfterSeconds") or 0
-            return f"the watch failed: HTTP {error.get('code')}: {error.get('message')}", seconds
-        for version in _VERSION.findall(lines):
-            if self._stream.told(version.decode()):
-                return f"revision {version.decode()} is lower than one before", 0.0
+        for line in lines.splitlines():
+            try:
+                event = json.loads(line)
+                kind, found = event["type"], event["object"]
+                if kind == "ERROR":
+                    seconds = (found.get("details") or {}).get("retryAfterSeconds") or 0
+                    return f"the watch failed: HTTP {found['code']}: {found['message']}", seconds
+                version = found["metadata"]["resourceVersion"]
+            except (ValueError, KeyError, TypeError) as error:
+                return f"the answer is no stream of events: {error!r}", 0.0
+            if self._stream.told(version):
+                return f"revision {version} is lower than one before", 0.0
         return "", 0.0
 
 
@@ -176,15 +181,6 @@ async def _whole(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         lines, end, rest = (rest + chunk).rpartition(b"\n")
         if end:
             yield lines + end
-
-
-def _error(lines: bytes) -> dict[str, Any] | None:
-    """Return the object of the first event of the kind ERROR."""
-    for line in lines.splitlines() if b'"ERROR"' in lines else ():
-        event: dict[str, Any] = json.loads(line)
-        if event.get("type") == "ERROR":
-            return dict(event.get("object") or {"code": 0})
-    return None
 
 
 class _Body:
@@ -219,10 +215,14 @@ def session(
 
     class Response(aiohttp.ClientResponse):
         async def json(self, **options: Any) -> Any:  # noqa: ANN401 - as aiohttp has it
-            document = await super().json(**options)
             intake = intakes.get(self.url.path)
             if intake is None or self.status != 200:
-                return document
+                return await super().json(**options)
+            try:
+                document = await super().json(**options)
+            except (aiohttp.ContentTypeError, ValueError) as error:
+                await intake.interrupted(f"the answer is no list: {error}")
+                raise aiohttp.ClientPayloadError("the answer is no list") from error
             return intake.page(document, first="continue" not in self.url.query)
 
     async def middleware(
@@ -269,3 +269,6 @@ async def _judge(response: aiohttp.ClientResponse, intakes: Iterable[Intake]) ->
         raise RequestDeniedError(why)
     if not response.ok:
         _failed(intakes, f"HTTP {response.status}")
+    if response.status == _TIMED_OUT:
+        response.release()
+        raise aiohttp.ClientConnectionError("HTTP 408")

@@ -196,8 +196,9 @@ class Follower:
                 async with asyncio.timeout(None) as self._turn:
                     await self._take_turns()
             except TimeoutError:
-                # Only `relist` sets that time, and a source has no TimeoutError of its own.
-                continue
+                # Only `relist` sets a time.
+                if not (self._turn and self._turn.expired()):
+                    raise
 
     def relist(self, why: str) -> None:
         """List again at once, since the server went back in time."""

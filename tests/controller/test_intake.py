@@ -87,6 +87,8 @@ class Server:
         if not watched:
             return await self.list()
         lines = next(self.watches, None)
+        if isinstance(lines, str):
+            return web.Response(text=lines, content_type="text/html")
         if isinstance(lines, int):
             return web.json_response({"kind": "Status"}, status=lines)
         answer = web.StreamResponse()
@@ -99,6 +101,8 @@ class Server:
 
     async def list(self):
         page = next(self.pages)
+        if isinstance(page, str):
+            return web.Response(text=page, content_type="text/html")
         if isinstance(page, int):
             return web.json_response({"kind": "Status", "message": "no"}, status=page)
         return web.json_response(page)
@@ -362,10 +366,40 @@ def test_each_chunk_of_a_watch_is_a_sign_of_life_a_bookmark_too():
     assert alive.trial.pulse.count >= quiet.trial.pulse.count + 2
 
 
-def test_a_failed_attempt_is_told_and_tried_again():
-    game = run([503, page()], [], is_read)
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_failed_attempt_is_told_and_tried_again(status):
+    game = run([status, page()], [], is_read)
 
-    assert game.trial.pulse.why[0] == "HTTP 503"
+    assert game.trial.pulse.why[0] == f"HTTP {status}"
+
+
+@pytest.mark.parametrize("odd", ["text", {"no": "event"}, {"type": "ADDED", "object": {}}])
+def test_a_line_that_is_no_event_is_an_interruption(odd):
+    game = run([page("a"), page("a")], [[odd]], watching(2))
+
+    assert game.asked == ["list ", "watch", "list ", "watch"]
+    assert game.trial.rests == [0.5]
+
+
+def test_what_a_tenant_writes_in_labels_and_texts_is_no_revision():
+    odd = event("MODIFIED", "a")
+    odd["object"]["metadata"]["labels"] = {"resourceVersion": "1"}
+    odd["object"]["spec"]["syncRequest"] = '"resourceVersion":"2" "ERROR"'
+
+    game = run([page("a")], [[odd, BOOKMARK]], watching(2))
+
+    assert game.asked == ["list ", "watch", "watch"]
+    assert ("doubt", None) not in game.sink.told
+
+
+MAINTENANCE = "<html>\nWe will be back soon.\n</html>\n"
+
+
+def test_the_page_of_a_proxy_that_answers_for_the_server_is_an_interruption():
+    game = run([MAINTENANCE, page(), page()], [MAINTENANCE], watching(2))
+
+    assert game.asked == ["list ", "list ", "watch", "list ", "watch"]
+    assert game.trial.rests == [0.5, 1]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
@@ -398,8 +432,8 @@ def test_a_watch_that_is_refused_for_a_moment_goes_on_where_it_was():
 
 @pytest.mark.promise("P10")
 def test_what_kopf_cannot_mend_ends_it():
-    with pytest.raises(TypeError):
-        run([page()], [["no event"]], lambda _: False)
+    with pytest.raises(KeyError):
+        run([{"items": [{"no": "object"}]}], [], lambda _: False)
 
 
 def test_each_request_brings_a_fresh_token_and_says_who_asks():
