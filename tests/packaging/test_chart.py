@@ -44,6 +44,14 @@ def workloads(documents):
     return [document for document in documents if document["kind"] in ("Deployment", "Job")]
 
 
+def test_allowances_of_the_values_are_those_of_the_operator(render):
+    bought = [{"adapter": "solarman", "calls": 200_000, "seconds": 31_536_000, "per": "App"}]
+
+    (found,) = settings(render(allowances=bought)).allowances
+
+    assert (found.adapter, found.calls, found.seconds, found.per) == tuple(bought[0].values())
+
+
 def test_the_install_manifest_is_current():
     text = (ROOT / "manifests" / "install.yaml").read_text()
 
