@@ -53,7 +53,7 @@ _IMAGE_TROUBLE = frozenset(
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 _NODES = {
     "node affinity/selector": "no node has the labels of spec.run.nodeSelector",
-    "untolerated taint": "nodes have taints that spec.run.tolerations does not tolerate",
+    "untolerated taint": "nodes have taints that spec.run.tolerations does not cover",
     "Insufficient cpu": "nodes lack cpu",
     "Insufficient memory": "nodes lack memory",
     "Insufficient ephemeral-storage": "nodes lack ephemeral storage",

@@ -212,6 +212,17 @@ def session(
     proxy: str | None = None,
 ) -> aiohttp.ClientSession:
     """Return a session for kopf; the intakes are found by the path of their list."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        headers={"User-Agent": user_agent},
+        response_class=_response(intakes),
+        middlewares=(_middleware(intakes, credentials),),
+        proxy=proxy,
+    )
+
+
+def _response(intakes: Mapping[str, Intake]) -> type[aiohttp.ClientResponse]:
+    """Return the class of responses whose lists pass their intake first."""
 
     class Response(aiohttp.ClientResponse):
         async def json(self, **options: Any) -> Any:  # noqa: ANN401 - as aiohttp has it
@@ -224,6 +235,14 @@ def session(
                 await intake.interrupted(f"the answer is no list: {error}")
                 raise aiohttp.ClientPayloadError("the answer is no list") from error
             return intake.page(document, first="continue" not in self.url.query)
+
+    return Response
+
+
+def _middleware(
+    intakes: Mapping[str, Intake], credentials: Credentials
+) -> aiohttp.ClientMiddlewareType:
+    """Return what authenticates requests, and tells the intakes how they went."""
 
     async def middleware(
         request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
@@ -245,13 +264,7 @@ def session(
             intake.hear(response)
         return response
 
-    return aiohttp.ClientSession(
-        connector=connector,
-        headers={"User-Agent": user_agent},
-        response_class=Response,
-        middlewares=(middleware,),
-        proxy=proxy,
-    )
+    return middleware
 
 
 def _failed(intakes: Iterable[Intake], why: str) -> None:

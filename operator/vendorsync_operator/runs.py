@@ -267,8 +267,9 @@ def _verdict(ended: Outcome) -> tuple[Result, str]:
         return Result.UNKNOWN, RunReason.REPORT_LOST.value
     if report is None or not _REASON.fullmatch(report.reason):
         return Result.FAILED, RunReason.NO_REPORT.value
-    if report.result is Result.SUCCEEDED and not ended.job.completed:
-        # The Job's own end is the harder fact: the pod was killed after it wrote its report.
+    if report.result is Result.SUCCEEDED and ended.exit_code:
+        # The end of the process is the harder fact: it was killed after it wrote its report. The
+        # end of the Job is not, which other containers of the pod may have kept until its deadline.
         return Result.FAILED, RunReason.NO_REPORT.value
     return report.result, report.reason
 

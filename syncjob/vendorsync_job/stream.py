@@ -210,7 +210,7 @@ def sync_stream(run: Run, inputs: Inputs) -> Outcome:
 
 @contextmanager
 def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
-    spec, setting, keys, policy = run.spec, run.setting, inputs.token_keys, inputs.policy
+    spec, setting, policy = run.spec, run.setting, inputs.policy
     database = Database(
         inputs.database_url,
         schema=spec.application_schema,
@@ -223,17 +223,7 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
     ledgers: list[Ledger] = []
 
     def spend(account: Account) -> Callable[[Purpose], None]:
-        ledgers.append(
-            Ledger(
-                database,
-                account,
-                _budgets(spec, policy),
-                declarer=_declarer(spec) if not setting.dry_run else None,
-                expected=_expected(spec, policy),
-                details=spec.detail_calls,
-                sleep=setting.stop.sleep,
-            )
-        )
+        ledgers.append(_ledger(run, policy, database, account))
         return ledgers[0].spend
 
     access = open_access(
@@ -241,29 +231,53 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
         policy,
         inputs.credentials,
         mounts=setting.mounts,
-        fingerprint_key=keys.fingerprint,
+        fingerprint_key=inputs.token_keys.fingerprint,
         deadline=run.deadline,
         sleep=setting.stop.sleep,
         spend=spend,
     )
     with closing(database), access as vendor, ledgers[0] as ledger:
         run.calls = vendor.calls
-        adapter = vendor.adapter
         table, legacy, vendor_id = _bind(run, database)
-        tokens = AccountTokens(
-            database,
-            vendor.account,
-            Ciphers(keys.keys, keys.current),
-            clock=setting.now,
-            on_token=run.redactor.add,
-            redact=run.redactor,
-            writes=not setting.dry_run,
-            prepare=ledger.prepare,
-            renew=adapter.renew if isinstance(adapter, RenewingAdapter) else None,
-            legacy=legacy,
-        )
+        tokens = _tokens(run, inputs, database, vendor, ledger, legacy)
         place = Place(spec.application_schema, spec.organization.id, vendor_id)
         yield OpenStream(run, policy, database, vendor, ledger, tokens, table, place)
+
+
+def _ledger(run: Run, policy: VendorPolicy, database: Database, account: Account) -> Ledger:
+    spec, setting = run.spec, run.setting
+    return Ledger(
+        database,
+        account,
+        _budgets(spec, policy),
+        declarer=_declarer(spec) if not setting.dry_run else None,
+        expected=_expected(spec, policy),
+        details=spec.detail_calls,
+        sleep=setting.stop.sleep,
+    )
+
+
+def _tokens(
+    run: Run,
+    inputs: Inputs,
+    database: Database,
+    vendor: VendorAccess,
+    ledger: Ledger,
+    legacy: LegacyColumns,
+) -> AccountTokens:
+    keys, adapter = inputs.token_keys, vendor.adapter
+    return AccountTokens(
+        database,
+        vendor.account,
+        Ciphers(keys.keys, keys.current),
+        clock=run.setting.now,
+        on_token=run.redactor.add,
+        redact=run.redactor,
+        writes=not run.setting.dry_run,
+        prepare=ledger.prepare,
+        renew=adapter.renew if isinstance(adapter, RenewingAdapter) else None,
+        legacy=legacy,
+    )
 
 
 def _budgets(spec: RunSpec, policy: VendorPolicy) -> tuple[Budget, ...]:

@@ -86,7 +86,7 @@ def test_a_container_that_the_node_refuses_names_what_is_missing_and_no_pod(text
         ),
         (
             "0/3 nodes are available: 1 Insufficient memory, 2 node(s) had untolerated taint {a: }",
-            "nodes have taints that spec.run.tolerations does not tolerate, nodes lack memory",
+            "nodes have taints that spec.run.tolerations does not cover, nodes lack memory",
         ),
         ("something new", "the scheduler gives no known cause"),
     ],

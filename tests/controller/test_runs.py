@@ -189,12 +189,15 @@ def test_the_newest_of_several_pods_is_believed():
     assert report_found.reason == "Synced"
 
 
-def test_a_success_of_a_job_that_failed_is_not_believed():
+@pytest.mark.parametrize(
+    ("exit_code", "told"), [(137, ("Failed", "NoReport")), (0, ("Succeeded", "Synced"))]
+)
+def test_a_success_is_believed_if_its_process_ended_well_however_its_job_ended(exit_code, told):
     live = job(condition="Failed", reason="DeadlineExceeded")
 
-    entry = runs.advance(EMPTY, [runs.outcome(live, [pod(report(total=3))])])
+    entry = runs.advance(EMPTY, [runs.outcome(live, [pod(report(total=3), exit_code=exit_code)])])
 
-    assert (entry.result, entry.reason) == ("Failed", "NoReport")
+    assert (entry.result, entry.reason) == told
 
 
 @pytest.mark.parametrize(
