@@ -64,7 +64,7 @@ def test_a_lock_is_installed_by_its_hashes_and_pip_is_asked_whether_it_was_compl
 
 def test_the_other_places_that_install_are_seen(found):
     for name in (
-        "README.md",
+        "docs/adding-a-vendor.md",
         "dev/cluster/toolchain.py",
         "dev/lock/metadata.py",
         "tests/packaging/test_sample_vendor.py",
