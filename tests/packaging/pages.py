@@ -24,11 +24,11 @@ PROGRAMS = (
     "helm",
     "docker",
     "python",
-    "pip",
     "pytest",
     "openssl",
     "psql",
     "sed",
+    "pip",
 )
 """What a command in a sentence begins with."""
 BUILT = ("build", "dist")

@@ -48,7 +48,7 @@ VALUED = frozenset(
     | {"--target", "--timeout"}
 )
 """Flags whose value may be the next word."""
-KINDS = {"cronjobs", "crd", "deployment", "job", "lease", "namespace", "secret", "vs"}
+KINDS = {"all", "cronjobs", "crd", "deployment", "job", "lease", "namespace", "secret", "vs"}
 OTHERS = {".", "curl", "make", "openssl", "pip", "psql", "pytest", "python", "sed"}
 CHART = ROOT / "charts" / "vendorsync"
 
