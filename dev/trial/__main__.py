@@ -73,7 +73,10 @@ def trial(keep: Path | None) -> int:
         show(url)
         if keep:
             wait(folder, vendors.control_url)
-    print(f"\nDone in {time.monotonic() - started:.1f} s.")
+    print(
+        f"\nDone in {time.monotonic() - started:.1f} s. To look around: make try KEEP=my-trial."
+        " Next: the README's steps to install."
+    )
     return 0
 
 
