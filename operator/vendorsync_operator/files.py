@@ -30,6 +30,10 @@ _NAME_LIMIT = 63
 _AMBIGUOUS = re.compile(r"(?i:y|n|yes|no|on|off)|[0-9]+(:[0-5]?[0-9])+")
 
 
+_AMOUNTS = {"requests", "limits"}
+"""Fields of spec.run.resources that hold quantities."""
+
+
 class FileError(ValueError):
     """A file that cannot be used; the text names it, the field and the value."""
 
@@ -144,6 +148,10 @@ def _fault(error: ValidationError) -> str:
     where = _path(fault["loc"])
     if fault["type"] == "missing":
         return f"{where} is missing"
+    if _AMOUNTS.intersection(fault["loc"]):
+        # The type of an amount has two forms, and the last word of the place names one of them.
+        where = where.rpartition(".")[0]
+        return f"{where} {fault['input']!r} is not a quantity; write for example 250m or 128Mi"
     return f"{where}: {fault['input']!r} does not fit: {fault['msg']}"
 
 

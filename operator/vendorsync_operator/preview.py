@@ -63,7 +63,7 @@ def _rows(
         local = moment.astimezone(timetable.zone)
         yield (
             *names,
-            local.strftime("%a %Y-%m-%d %H:%M %Z"),
+            local.strftime("%a %Y-%m-%d %H:%M %z"),
             moment.strftime("%Y-%m-%d %H:%MZ"),
             *said,
         )

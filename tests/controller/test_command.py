@@ -7,6 +7,8 @@ from vendorsync_api.run import RunSpec
 from vendorsync_operator import files
 from vendorsync_operator.__main__ import command
 
+ROOT = Path(__file__).resolve().parents[2]
+
 GOOD = """\
 apiVersion: v1
 kind: Secret
@@ -97,7 +99,7 @@ def test_preview_prints_the_next_runs_in_the_zone_and_in_utc(invoke):
     rows = [line.split() for line in out.splitlines()[3:]]
     assert code == 0
     assert " ".join(rows[0][1:]) == (
-        "solarman plants Sun 2026-11-22 18:45 IST 2026-11-22 13:15Z 15m 19:00-06:00 Asia/Kolkata"
+        "solarman plants Sun 2026-11-22 18:45 +0530 2026-11-22 13:15Z 15m 19:00-06:00 Asia/Kolkata"
     )
     assert rows[1][4:6] == ["2026-11-23", "06:00"]
 
@@ -127,7 +129,7 @@ def test_preview_and_render_know_an_operator_without_restricted_hours(invoke):
     _, preview, _ = invoke("preview", hourly, "--at", "2026-11-22T18:50:00+05:30", **none)
     _, render, _ = invoke("render", hourly, **none)
 
-    assert "19:00 IST" in preview
+    assert "19:00 +0530" in preview
     assert render.count("0 * * * *") == 2
 
 
@@ -293,3 +295,16 @@ def test_bad_arguments_end_with_64_and_one_line(arguments, capsys):
 def test_a_bad_setting_is_named_before_anything_is_read(capsys):
     assert command(["run"], env={"CONCURRENCY_LIMIT": "none"}) == 64
     assert "CONCURRENCY_LIMIT is 'none'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("amount", ["1e1000", '"1e1.5"', "256 MB"])
+def test_an_amount_that_is_no_quantity_is_answered_by_what_to_write(tmp_path, capsys, amount):
+    file = tmp_path / "resource.yaml"
+    sample = (ROOT / "manifests/samples/smallest.yaml").read_text()
+    file.write_text(f"{sample}  run: {{resources: {{limits: {{memory: {amount}}}}}}}\n")
+
+    assert command(["render", str(file)], {}) == 64
+
+    said = capsys.readouterr().err
+    assert "spec.run.resources.limits.memory " in said
+    assert said.endswith("is not a quantity; write for example 250m or 128Mi\n")
