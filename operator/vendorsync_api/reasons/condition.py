@@ -82,8 +82,8 @@ class ConditionReason(StrEnum):
     )
     API_FAILING = (
         "APIFailing",
-        "The API server fails to take an object; the message has its words. An admission webhook"
-        " that is down is the usual cause. Everything is tried again by itself.",
+        "The API server fails to take an object, and the message has its words. The usual cause is"
+        " an admission webhook that is down. Everything is tried again by itself.",
     )
     CONTESTED = (
         "Contested",
