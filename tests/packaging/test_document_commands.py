@@ -28,6 +28,7 @@ FLAGS = {
         "exec": "-i -n",
         "explain": "",
         "get": "-l -n -o --all-namespaces",
+        "label": "-l -n --all-namespaces",
         "logs": "-l -n --tail",
         "scale": "-n --replicas",
         "wait": "-l -n --for --timeout",
