@@ -22,6 +22,7 @@ settings.load_profile("suite")
 FOLDER = Path(__file__).parent
 ROWS = tomllib.loads((FOLDER / "rows.toml").read_text())
 SLOW = (
+    "api/test_schedule_slowed.py",
     "api/test_schedule_spread.py",
     "api/test_schedule_year.py",
     "simulators",
@@ -29,12 +30,16 @@ SLOW = (
     "controller/test_cluster.py",
     "faults",
     "packaging/test_commands.py",
+    "packaging/test_import_circles.py",
     "packaging/test_layout.py",
+    "packaging/test_locks.py",
+    "packaging/test_sizes.py",
     "syncjob/test_command.py",
     "syncjob/test_http.py",
     "syncjob/test_network.py",
 )
-"""Below tests/: what opens sockets, starts processes or simulates years: not for the fast loop."""
+"""Below tests/: what opens sockets, starts processes, simulates years or reads all files of the checkout:
+not for the fast loop."""
 CLUSTERS = ("e2e", "plane")
 LOOP = "not e2e and not postgres and not slow"
 DECLARED = re.compile(r"^pytestmark = (?:\[[^\]]*|.*)\bmark\.(?:e2e|postgres|slow)\b", re.MULTILINE)
