@@ -38,8 +38,10 @@ SLOW = (
     "syncjob/test_http.py",
     "syncjob/test_network.py",
 )
-"""Below tests/: what opens sockets, starts processes, simulates years or reads all of the checkout: not
-for the fast loop."""
+"""Below tests/: what opens sockets, starts processes, simulates years or reads the whole checkout.
+
+It is not for the fast loop.
+"""
 CLUSTERS = ("e2e", "plane")
 LOOP = "not e2e and not postgres and not slow"
 DECLARED = re.compile(r"^pytestmark = (?:\[[^\]]*|.*)\bmark\.(?:e2e|postgres|slow)\b", re.MULTILINE)
