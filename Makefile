@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ROWS := .cache/rows.json
+WORKERS := --numprocesses=auto --maxprocesses=4
 .DEFAULT_GOAL := help
+# Compiled once, not in each of the many processes.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help check lint fast test demo demo-down try bench-sync bench-operator generate rows lock env
 
 help:  ## list the targets
@@ -18,7 +21,11 @@ help:  ## list the targets
 	@$(PIP) check
 	@touch $@
 
-check: lint fast  ## format, lint, types, import rules and the fast tests: the loop while editing
+check: .venv/installed  ## format, lint, types, import rules and the fast tests: the loop while editing
+	@mkdir -p .cache
+	@$(MAKE) --no-print-directory lint > .cache/lint.txt 2>&1 & lint=$$!; \
+	 $(MAKE) --no-print-directory fast; fast=$$?; \
+	 wait $$lint || { cat .cache/lint.txt; exit 1; }; exit $$fast
 
 lint: .venv/installed
 	@$(BIN)/ruff format --check --quiet .
@@ -28,14 +35,12 @@ lint: .venv/installed
 	@$(BIN)/lint-imports --no-cache > .cache/imports.txt 2>&1 || { cat .cache/imports.txt; exit 1; }
 
 fast: .venv/installed
-	@$(BIN)/pytest -q --hypothesis-profile=fast -m "not e2e and not postgres and not slow"
+	@$(BIN)/pytest --quiet --fast $(WORKERS)
 
 test: lint  ## everything CI runs, on a real cluster and a real PostgreSQL
-	@rm -f $(ROWS)
 	@$(BIN)/python -m dev.timed "test cluster" $(BIN)/python -m dev.cluster --name test up
 	@$(BIN)/python -m dev.timed "generated files" $(BIN)/python -m dev.generate --check
-	@$(BIN)/python -m dev.timed "tests" $(BIN)/pytest --rows $(ROWS) --cov --cov-report=term:skip-covered
-	@$(BIN)/python -m dev.rows $(ROWS) --summary
+	@$(BIN)/python -m dev.suite
 
 demo: .venv/installed  ## from a checkout to plants in PostgreSQL on a real cluster
 	@$(BIN)/python -m dev.demo up
@@ -47,10 +52,10 @@ try: .venv/installed  ## the sync job alone: simulated vendors, own PostgreSQL, 
 	@$(BIN)/python -m dev.trial $(if $(KEEP),--keep $(KEEP))
 
 bench-sync: .venv/installed  ## the sync job against other ways to do the same; STRICT=1 fails on a short one
-	@$(BIN)/python -m bench.sync
+	@$(BIN)/python -m bench.sync $(WORKS)
 
 bench-operator: .venv/installed  ## the operator at thousands of resources against bare requests; STRICT=1 as above
-	@$(BIN)/python -m bench.operator $(WORKS)
+	@$(BIN)/python -m bench.controller $(WORKS)
 
 env: .venv/installed  ## print what points kubectl and helm at the demo: eval "$$(make -s env)"
 	@$(BIN)/python -m dev.cluster env

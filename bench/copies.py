@@ -11,11 +11,11 @@ import subprocess
 import sys
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import etcd
 from bench.organizations import resource, written
+from dev.lock.folder import ROOT
 from vendorsync_api.group import GROUP, PLURAL
 from vendorsync_api.run import HASH_ANNOTATION
 
@@ -110,5 +110,5 @@ def _get(machine: Machine, prefix: str) -> Iterator[Pair]:
 
 
 def _etcd(*arguments: str) -> list[str]:
-    # Isolated: this folder's `operator` would hide the standard library's.
-    return [sys.executable, "-I", str(Path(etcd.__file__)), *arguments]
+    # Inside, the working directory is another one.
+    return ["env", f"--chdir={ROOT}", sys.executable, "-m", etcd.__name__, *arguments]

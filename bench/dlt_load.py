@@ -1,4 +1,4 @@
-"""dlt's `merge` with the upsert strategy; run by the Python of dlt's own environment.
+"""`python -m bench.dlt_load`: dlt's `merge` with the upsert strategy, in dlt's own environment.
 
 Reads one JSON object a line: {"file": path of rows as JSON lines}. Answers each with the seconds of
 `pipeline.run`, from rows in memory to the commit; imports and reading the file are not counted.

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 COUNT: Final = 1000
 SECONDS: Final = 15 * 60
 QUICK: Final = 3 * 60
+FEW: Final = 80
+"""So many that some of them start at every minute of the quarter."""
+A_TICK: Final = 80
+"""Seconds in which a minute begins and what it starts ends."""
 LAG: Final = Goal(30, " s", at_least=False)
 RUNS: Final = Runs(seconds=5, jitter=10)
 _APPLY_SECONDS: Final = 300

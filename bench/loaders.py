@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dev.cluster.folders import cache_folder, locked
-from dev.lock import ROOT
+from dev.lock.folder import LOCKS, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,6 +55,7 @@ class Program:
                     stdout=subprocess.PIPE,
                     stderr=errors,
                     text=True,
+                    cwd=ROOT,
                     env={**os.environ, **self.environ, **own},
                 ) as process,
             ):
@@ -93,13 +94,12 @@ def ours() -> Program:
 def foreign(name: str, **environ: str) -> Program:
     """Return a program of this folder that runs in its own environment: dlt or singer."""
     python = environment(f"bench-{name}")
-    script = Path(__file__).with_name(f"{name}_load.py")
-    return Program((str(python), str(script)), QUIET | environ)
+    return Program((str(python), "-m", f"bench.{name}_load"), QUIET | environ)
 
 
 def environment(name: str) -> Path:
     """Return the Python of the environment of requirements/<name>.txt, made when there is none."""
-    lock = ROOT / "requirements" / f"{name}.txt"
+    lock = LOCKS / f"{name}.txt"
     version = ".".join(map(str, sys.version_info[:2]))
     digest = sha256(lock.read_bytes()).hexdigest()[:12]
     folder = cache_folder() / "bench" / f"{name}-{version}-{digest}"
@@ -111,8 +111,10 @@ def environment(name: str) -> Path:
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
             pip = [str(python), "-m", "pip", "--quiet"]
             # The lock is complete: nothing is left to resolve, whatever an index has by now.
-            install = ["install", "--no-deps", "--require-hashes", "--requirement", str(lock)]
-            subprocess.run([*pip, *install], check=True)
+            subprocess.run(
+                [*pip, "install", "--no-deps", "--require-hashes", "--requirement", str(lock)],
+                check=True,
+            )
             subprocess.run([*pip, "check"], check=True, stdout=sys.stderr)
             complete.touch()
     return python

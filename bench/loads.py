@@ -31,7 +31,7 @@ BASELINES: Final = {
 }
 
 
-def changed(server: PostgresServer) -> Iterator[Line]:
+def changed(server: PostgresServer, count: int = COUNT) -> Iterator[Line]:
     """Measure all of them in turns, each in a process and a database of its own."""
     programs = {
         "ours": ours(),
@@ -41,16 +41,16 @@ def changed(server: PostgresServer) -> Iterator[Line]:
     }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        files = [_written(folder, version) for version in range(ROUNDS + 1)]
+        files = [_written(folder, count, version) for version in range(ROUNDS + 1)]
         sides = [
-            _side(stack, create(server, f"load_{name}"), program, files)
+            _side(stack, create(server, f"load_{name}"), program, files, count)
             for name, program in programs.items()
         ]
         figures = dict(zip(programs, alternate(ROUNDS, *sides), strict=True))
         for name, words in BASELINES.items():
             own, baseline = figures["ours"], figures[name]
             yield Line(
-                f"{COUNT:,} plants, 1 % changed, from payload dicts",
+                f"{count:,} plants, 1 % changed, from payload dicts",
                 str(own),
                 f"{words}: {baseline}",
                 baseline.best / own.best,
@@ -58,14 +58,14 @@ def changed(server: PostgresServer) -> Iterator[Line]:
             )
 
 
-def _written(folder: Path, version: int) -> Path:
+def _written(folder: Path, count: int, version: int) -> Path:
     path = folder / f"{version}.jsonl"
-    path.write_bytes(b"\n".join(orjson.dumps(row) for row in Fleet(COUNT, version).rows()))
+    path.write_bytes(b"\n".join(orjson.dumps(row) for row in Fleet(count, version).rows()))
     return path
 
 
 def _side(
-    stack: ExitStack, bench: Bench, program: Program, files: list[Path]
+    stack: ExitStack, bench: Bench, program: Program, files: list[Path], count: int
 ) -> Callable[[int], float]:
     """Load the first version, and return what loads the version of a round."""
     url = bench.url if program.command == ours().command else bench.owner_url
@@ -75,7 +75,7 @@ def _side(
     def side(number: int) -> float:
         bench.settle()
         answer = loader.load(file=str(files[number]))
-        demand(answer["updated"], COUNT // 100 if "created" in answer else COUNT)
+        demand(answer["updated"], count // 100 if "created" in answer else count)
         return float(answer["seconds"])
 
     return side

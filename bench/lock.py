@@ -6,12 +6,11 @@ them, so they are resolved by themselves.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
-from dev.lock import COMMON, ROOT
+from dev.lock import resolution
+from dev.lock.closure import OpenLockError
 
 WANTED: Final = {
     "bench-dlt": ["dlt[postgres]", "pyarrow", "adbc-driver-postgresql", "adbc-driver-manager"],
@@ -20,20 +19,12 @@ WANTED: Final = {
 
 
 def main() -> int:
-    """Resolve every set."""
-    uv = str(Path(sys.executable).parent / "uv")
-    for name, wanted in WANTED.items():
-        target = f"requirements/{name}.txt"
-        print(target, flush=True)
-        command = [uv, "pip", "compile", *COMMON, *sys.argv[1:], "-", f"--output-file={target}"]
-        subprocess.run(
-            command,
-            cwd=ROOT,
-            check=True,
-            input="\n".join(wanted),
-            text=True,
-            stdout=subprocess.DEVNULL,
-        )
+    """Resolve every lock of the bench."""
+    try:
+        resolution.make(WANTED, dict.fromkeys(WANTED, sys.argv[1:]))
+    except OpenLockError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

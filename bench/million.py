@@ -27,21 +27,21 @@ ROUNDS: Final = 3
 """Of the small number; one of the large."""
 
 
-def memory_and_time(_: PostgresServer, many: int = MANY) -> Iterator[Line]:
+def memory_and_time(_: PostgresServer, many: int = MANY, few: int = FEW) -> Iterator[Line]:
     """Measure one first run and one that changes nothing, of a few plants and of many.
 
     On a server with autovacuum, as in production: a first run of so many plants lasts long enough
     for the planner to get statistics on the way.
     """
     with server(autovacuum="on") as running:
-        yield from _lines(running, many)
+        yield from _lines(running, many, few)
 
 
-def _lines(running: PostgresServer, many: int) -> Iterator[Line]:
+def _lines(running: PostgresServer, many: int, few: int) -> Iterator[Line]:
     new: dict[int, float] = {}
     same: dict[int, float] = {}
     peak: dict[int, float] = {}
-    for count, rounds in ((FEW, ROUNDS), (many, 1)):
+    for count, rounds in ((few, ROUNDS), (many, 1)):
         answers = [_runs(running, count, number) for number in range(rounds)]
         new[count] = min(first["seconds"] for first, _ in answers)
         same[count] = min(second["seconds"] for _, second in answers)
@@ -49,17 +49,17 @@ def _lines(running: PostgresServer, many: int) -> Iterator[Line]:
     yield Line(
         f"{many:,} plants, peak memory",
         f"{peak[many]:.0f} MB",
-        f"{FEW:,} plants: {peak[FEW]:.0f} MB",
+        f"{few:,} plants: {peak[few]:.0f} MB",
         peak[many],
         MEGABYTES,
     )
     for what, seconds in (("all new", new), ("unchanged", same)):
-        each = {count: seconds[count] / count * 1e6 for count in (FEW, many)}
+        each = {count: seconds[count] / count * 1e6 for count in (few, many)}
         yield Line(
             f"{many:,} plants, {what}, time per plant",
             f"{each[many]:.1f} µs ({shown(seconds[many])})",
-            f"{FEW:,} plants: {each[FEW]:.1f} µs ({shown(seconds[FEW])})",
-            each[many] / each[FEW],
+            f"{few:,} plants: {each[few]:.1f} µs ({shown(seconds[few])})",
+            each[many] / each[few],
             LINEAR,
         )
 

@@ -1,4 +1,4 @@
-"""A Singer target for PostgreSQL; run by the Python of the target's own environment.
+"""`python -m bench.singer_load`: a Singer target for PostgreSQL, in the target's own environment.
 
 Reads one JSON object a line: {"file": path of rows as JSON lines}. Answers each with the seconds
 from the first message to the commit; imports, and writing the messages, are not counted.

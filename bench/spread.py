@@ -16,8 +16,6 @@ from vendorsync_operator.settings import ScheduleDefaults
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.scene import Scene
-
 COUNT: Final = 1000
 MINUTES: Final = 15
 DRAWS: Final = 25
@@ -25,7 +23,7 @@ DRAWS: Final = 25
 _MOMENT: Final = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 
 
-def hashed(_: Scene | None = None, count: int = COUNT) -> Iterator[Line]:
+def hashed(count: int = COUNT) -> Iterator[Line]:
     """Measure the busiest minute of each of several clusters of that many organizations."""
     mean = count / MINUTES
     busiest = sorted(max(_starts(f"solar-{draw}", count).values()) for draw in range(DRAWS))
@@ -41,10 +39,11 @@ def hashed(_: Scene | None = None, count: int = COUNT) -> Iterator[Line]:
 
 def _starts(namespace: str, count: int) -> Counter[int]:
     """Return how many organizations start at each minute of the quarter."""
-    return Counter(_minute(number, namespace) for number in range(count))
+    return Counter(minute(number, namespace) for number in range(count))
 
 
-def _minute(number: int, namespace: str) -> int:
+def minute(number: int, namespace: str) -> int:
+    """Return the minute of the quarter at which an organization of that number starts."""
     document = resource(number, namespace, QUARTERLY)
     document["spec"]["vendors"] = document["spec"]["vendors"][:1]
     found = VendorSync.model_validate(document)

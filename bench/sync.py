@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from bench.report import Line
     from dev.database import PostgresServer
 
-WORKS: Final[Mapping[str, Callable[[PostgresServer], Iterator[Line]]]] = {
+    Work = Callable[[PostgresServer], Iterator[Line]]
+
+WORKS: Final[Mapping[str, Work]] = {
     "writes": writes.changed_and_new,
     "loads": loads.changed,
     "unchanged": writes.unchanged,
@@ -33,6 +35,19 @@ WORKS: Final[Mapping[str, Callable[[PostgresServer], Iterator[Line]]]] = {
     "start": vendor.start,
     "pages": vendor.pages,
 }
+QUICK: Final[Mapping[str, Work]] = {
+    **WORKS,
+    "million": partial(million.memory_and_time, many=million.QUICK),
+}
+SMOKE: Final[Mapping[str, Work]] = {
+    "writes": partial(writes.changed_and_new, count=200),
+    "loads": partial(loads.changed, count=200),
+    "unchanged": partial(writes.unchanged, count=200),
+    "million": partial(million.memory_and_time, many=400, few=200),
+    "start": partial(vendor.start, starts=1),
+    "pages": partial(vendor.pages, plants=200),
+}
+"""Sizes that show no more than that each work does what it should."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,17 +58,20 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"all, or {', '.join(WORKS)}")
-    parser.add_argument(
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
         "--quick", action="store_true", help=f"{million.QUICK:,} plants for {million.MANY:,}"
+    )
+    size.add_argument(
+        "--smoke", action="store_true", help="tiny sizes: it runs, and its figures mean nothing"
     )
     options = parser.parse_args(arguments)
     wanted = options.works or list(WORKS)
     if unknown := set(wanted) - WORKS.keys():
         parser.error(f"no work {', '.join(sorted(unknown))}; there are {', '.join(WORKS)}")
-    works = dict(WORKS)
+    works = SMOKE if options.smoke else QUICK if options.quick else WORKS
     if options.quick:
         print(f"quick: {million.QUICK:,} plants stand in for {million.MANY:,}, which take minutes")
-        works["million"] = partial(million.memory_and_time, many=million.QUICK)
     # Servers and loaders must end with us.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     lines: list[Line] = []

@@ -40,7 +40,7 @@ PLANTS: Final = 10_000
 PAGE_SECONDS: Final = 0.1
 
 
-def start(server: PostgresServer) -> Iterator[Line]:
+def start(server: PostgresServer, starts: int = STARTS) -> Iterator[Line]:
     """Measure from the start of the process to the vendor's first request."""
     with _Scene.open(server, "start", plants=250) as scene:
         # What either side imports is compiled from now on, as in the images.
@@ -54,7 +54,7 @@ def start(server: PostgresServer) -> Iterator[Line]:
             first = scene.vendors.calls()[0]
             return datetime.fromisoformat(first.started_at).timestamp() - began
 
-        ours, baseline = alternate(STARTS, our_side, lambda _: scene.imports())
+        ours, baseline = alternate(starts, our_side, lambda _: scene.imports())
     yield Line(
         "job start to first vendor request",
         _middle(ours),
@@ -64,21 +64,21 @@ def start(server: PostgresServer) -> Iterator[Line]:
     )
 
 
-def pages(server: PostgresServer) -> Iterator[Line]:
+def pages(server: PostgresServer, plants: int = PLANTS) -> Iterator[Line]:
     """Measure a first run on slow pages against the pages themselves."""
-    with _Scene.open(server, "pages", plants=PLANTS) as scene:
+    with _Scene.open(server, "pages", plants=plants) as scene:
         scene.vendors.truth("solarman", ACCOUNT)
         scene.vendors.fault("latency", path=LIST_PATH, seconds=PAGE_SECONDS)
 
         def our_side(_: int) -> float:
             scene.bench.empty()
             report = scene.job()
-            demand((report["result"], report["created"]), ("Succeeded", PLANTS))
+            demand((report["result"], report["created"]), ("Succeeded", plants))
             return float(report["durationSeconds"])
 
-        ours, baseline = alternate(LISTINGS, our_side, lambda _: scene.sum_of_pages())
+        ours, baseline = alternate(LISTINGS, our_side, lambda _: scene.sum_of_pages(plants))
     yield Line(
-        f"{PLANTS:,} new plants, {PAGE_SECONDS * 1000:.0f} ms a page of {SOLARMAN.page_size}",
+        f"{plants:,} new plants, {PAGE_SECONDS * 1000:.0f} ms a page of {SOLARMAN.page_size}",
         str(ours),
         f"the adapter's own pages: {baseline}",
         ours.best / baseline.best,
@@ -151,7 +151,7 @@ class _Scene:
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder.path / "bytecode")}
 
-    def sum_of_pages(self) -> float:
+    def sum_of_pages(self, plants: int) -> float:
         """Read the listing with the real adapter and client alone; return the sum of its pages."""
         credentials = {
             path.name: path.read_text(encoding="utf-8")
@@ -166,7 +166,7 @@ class _Scene:
         ) as client:
             adapter = SolarmanAdapter(client, credentials, SOLARMAN.check_options({}))
             listed = adapter.plants(OneToken(adapter.authenticate().token))
-            while records < PLANTS:
+            while records < plants:
                 began = time.perf_counter()
                 page = next(listed)
                 seconds += time.perf_counter() - began

@@ -28,12 +28,12 @@ ROUND_TRIP: Final = 20.0
 BASELINE: Final = "upserts of 100"
 
 
-def listing(version: int) -> tuple[Page[Plant], ...]:
+def listing(count: int, version: int) -> tuple[Page[Plant], ...]:
     """Return the normalised pages of a listing."""
-    return tuple(pages(Fleet(COUNT, version)))
+    return tuple(pages(Fleet(count, version)))
 
 
-def changed_and_new(server: PostgresServer) -> Iterator[Line]:
+def changed_and_new(server: PostgresServer, count: int = COUNT) -> Iterator[Line]:
     """Measure the changed and the new plants, next door and far away."""
     ours, theirs = create(server, "writes"), create(server, "upserts")
     with far_away(server.port, ROUND_TRIP) as port:
@@ -45,9 +45,9 @@ def changed_and_new(server: PostgresServer) -> Iterator[Line]:
                 ("1 % changed", False, goals[0]),
                 ("all new", True, goals[1]),
             ):
-                write, whole, baseline = _compare(ours, theirs, through, new=new)
+                write, whole, baseline = _compare(ours, theirs, through, count, new=new)
                 yield Line(
-                    f"{COUNT:,} plants, {what}, {where}",
+                    f"{count:,} plants, {what}, {where}",
                     f"{write}; whole run {whole}",
                     f"{BASELINE}: {baseline}",
                     baseline.best / write.best,
@@ -55,29 +55,31 @@ def changed_and_new(server: PostgresServer) -> Iterator[Line]:
                 )
 
 
-def _compare(ours: Bench, theirs: Bench, port: int, *, new: bool) -> tuple[Figure, Figure, Figure]:
+def _compare(
+    ours: Bench, theirs: Bench, port: int, count: int, *, new: bool
+) -> tuple[Figure, Figure, Figure]:
     """Return the figures of our chunks, of our whole run, and of the baseline."""
     whole: list[float] = []
     with (
         writer(behind(ours.url, port)) as job,
         psycopg.connect(behind(theirs.owner_url, port), autocommit=True) as connection,
     ):
-        first = listing(0)
+        first = listing(count, 0)
         plants = [plant for page in first for plant in page.records]
         job.run(first)
         upserts.write(connection, plants)
 
         def our_side(number: int) -> float:
-            wanted = listing(number)
+            wanted = listing(count, number)
             ours.empty() if new else ours.settle()
             taken = job.run(wanted)
             whole.append(taken.whole)
-            expected = (COUNT, 0) if new else (0, COUNT // 100)
+            expected = (count, 0) if new else (0, count // 100)
             demand((taken.counts.created, taken.counts.updated), expected)
             return taken.writing
 
         def their_side(number: int) -> float:
-            wanted = [plant for page in listing(number) for plant in page.records]
+            wanted = [plant for page in listing(count, number) for plant in page.records]
             theirs.empty() if new else theirs.settle()
             return timed(lambda: upserts.write(connection, wanted))
 
@@ -85,10 +87,10 @@ def _compare(ours: Bench, theirs: Bench, port: int, *, new: bool) -> tuple[Figur
     return write, Figure(tuple(whole)), baseline
 
 
-def unchanged(server: PostgresServer) -> Iterator[Line]:
+def unchanged(server: PostgresServer, count: int = COUNT) -> Iterator[Line]:
     """Measure what a run that changes nothing leaves behind, after a checkpoint and without one."""
     bench = create(server, "unchanged")
-    wanted = listing(0)
+    wanted = listing(count, 0)
     for _ in range(2):
         with writer(bench.url) as job:
             job.run(wanted)
@@ -97,8 +99,8 @@ def unchanged(server: PostgresServer) -> Iterator[Line]:
         wal, values = bench.wal_position(), bench.sequence_values()
         with writer(bench.url) as job:
             job.run(wanted)
-        per_row = (bench.wal_position() - wal) / COUNT
-        work = f"{COUNT:,} plants unchanged, {when}"
+        per_row = (bench.wal_position() - wal) / count
+        work = f"{count:,} plants unchanged, {when}"
         yield Line(
             f"{work}: WAL",
             f"{per_row:.2f} bytes a row",

@@ -1,7 +1,8 @@
 """Writes the generated files: `python -m dev.generate [--check]`.
 
 The CRD template of the chart, the field reference and the troubleshooting page come from the
-models; manifests/install.yaml is the chart rendered with its default values.
+models, the table in the chart's README from its values. manifests/install.yaml is the chart
+rendered with its default values.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import yaml
 from dev.cluster import toolchain
 from dev.cluster.command import run
 from dev.cluster.progress import Progress
+from dev.values import readme
 from vendorsync_api.crd import custom_resource_definition
 from vendorsync_api.reference import field_reference, troubleshooting
 
@@ -60,8 +62,7 @@ def install_manifest() -> str:
     """Return the chart rendered with default values; needs the helm program."""
     helm = toolchain.ensure_binaries((toolchain.HELM,), Progress()) / "helm"
     chart = ROOT / "charts" / "vendorsync"
-    version = f"--kube-version={toolchain.kubernetes_version()}"
-    rendered = run([helm, "template", "vendorsync", chart, "--namespace=vendorsync", version])
+    rendered = run([helm, "template", "vendorsync", chart, "--namespace=vendorsync"])
     documents = [_plain(document) for document in yaml.safe_load_all(rendered) if document]
     return INSTALL_HEAD + yaml.safe_dump_all(documents, sort_keys=False, width=100)
 
@@ -79,6 +80,7 @@ def _plain(document: dict[str, Any]) -> dict[str, Any]:
 
 
 TARGETS: dict[str, Callable[[], str]] = {
+    "charts/vendorsync/README.md": readme,
     "charts/vendorsync/templates/crd.yaml": crd_template,
     "docs/reference.md": field_reference,
     "docs/troubleshooting.md": troubleshooting,

@@ -1,22 +1,26 @@
-"""Options of the whole suite, and the record of which rows its tests have shown.
+"""Options of the whole suite: which tests are for the fast loop, and what is recorded of them.
 
-Inputs: the markers `requirement(id)`, `fault(id)` and `promise(id)`. Output: with `--rows FILE`, a
-JSON object from test to its rows and outcome, merged over the sessions of one `make test`.
+Inputs: the markers `requirement(id)`, `fault(id)` and `promise(id)`. Outputs: with `--rows FILE` a
+JSON object from test to its rows and outcome, merged over the sessions of one `make test`; with
+`--sums FILE` one of outcomes and of the time that each file took.
 """
 
-import json
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import recording
+
 # A busy machine must not fail a test: where a time is asserted, it only tells waiting from hanging.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fast", settings.get_profile("suite"), max_examples=20)
+settings.register_profile("fast", settings.get_profile("suite"), max_examples=10)
 settings.load_profile("suite")
 
-ROWS = tomllib.loads((Path(__file__).parent / "rows.toml").read_text())
+FOLDER = Path(__file__).parent
+ROWS = tomllib.loads((FOLDER / "rows.toml").read_text())
 SLOW = (
     "api/test_schedule_spread.py",
     "api/test_schedule_year.py",
@@ -31,50 +35,50 @@ SLOW = (
     "syncjob/test_network.py",
 )
 """Below tests/: what opens sockets, starts processes or simulates years: not for the fast loop."""
-RECORD = pytest.StashKey[dict]()
-MARKED = pytest.StashKey[list]()
+CLUSTERS = ("e2e", "plane")
+LOOP = "not e2e and not postgres and not slow"
+DECLARED = re.compile(r"^pytestmark = (?:\[[^\]]*|.*)\bmark\.(?:e2e|postgres|slow)\b", re.MULTILINE)
+"""In a file: none of its tests is for the fast loop."""
 
 
 def pytest_addoption(parser):
     parser.addoption("--rows", type=Path, help="record the rows that tests have shown in this file")
+    parser.addoption("--sums", type=Path, help="write outcomes and the time of each file into this")
     parser.addoption("--keep-cluster", action="store_true", help="leave the test cluster up")
+    parser.addoption("--fast", action="store_true", help=f"the loop while editing: {LOOP}")
 
 
 def pytest_configure(config):
-    config.stash[RECORD] = {}
+    if config.option.fast:
+        config.option.markexpr = config.option.markexpr or LOOP
+        settings.load_profile("fast")
+    config.pluginmanager.register(recording)
+    # A worker's reports are recorded where they arrive.
+    if not hasattr(config, "workerinput"):
+        if config.option.rows is not None:
+            config.pluginmanager.register(recording.Rows(config.option.rows))
+        if config.option.sums is not None:
+            config.pluginmanager.register(recording.Sums(config.option.sums))
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out what has no test for the loop, since importing it takes longer than its tests."""
+    if not config.option.fast or not collection_path.is_relative_to(FOLDER):
+        return None
+    if collection_path.relative_to(FOLDER).as_posix().startswith((*SLOW, *CLUSTERS)):
+        return True
+    is_file = collection_path.suffix == ".py"
+    return True if is_file and DECLARED.search(collection_path.read_text()) else None
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(SLOW):
+        if item.path.relative_to(FOLDER).as_posix().startswith(SLOW):
             item.add_marker("slow")
-        item.stash[MARKED] = [
-            row
-            for kind in ("requirement", "fault", "promise")
-            for mark in item.iter_markers(kind)
-            for row in mark.args
-        ]
         unknown = [
-            row for row in item.stash[MARKED] if not any(row in rows for rows in ROWS.values())
+            row
+            for row in recording.marked_rows(item)
+            if not any(row in rows for rows in ROWS.values())
         ]
         if unknown:
             raise pytest.UsageError(f"{item.nodeid}: rows.toml has no {', '.join(unknown)}")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = yield
-    rows = item.stash[MARKED]
-    if rows and (report.when == "call" or report.failed):
-        found = item.config.stash[RECORD].setdefault(item.nodeid, {"rows": rows, "passed": True})
-        found["passed"] = found["passed"] and report.passed
-    return report
-
-
-def pytest_sessionfinish(session):
-    path = session.config.getoption("rows")
-    if path is None:
-        return
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**known, **session.config.stash[RECORD]}, indent=1, sort_keys=True))

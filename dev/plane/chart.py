@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from dev.cluster import toolchain
 from dev.cluster.command import run
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ NAMESPACE = "vendorsync"
 SERVICE_ACCOUNT = "vendorsync"
 USER = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 _RULES = ("ClusterRole", "Role")
+_AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-"
 _APPLIED = (
     "ServiceAccount",
     "CustomResourceDefinition",
@@ -48,10 +48,9 @@ class Right:
 
 def render(helm: Path, values: Mapping[str, object]) -> list[Document]:
     """Return everything that the chart makes with these values."""
-    version = f"--kube-version={toolchain.kubernetes_version()}"
     where = f"--namespace={NAMESPACE}"
     rendered = run(
-        [helm, "template", RELEASE, CHART, where, version, "--values=-"], stdin=json.dumps(values)
+        [helm, "template", RELEASE, CHART, where, "--values=-"], stdin=json.dumps(values)
     )
     return [document for document in yaml.safe_load_all(rendered) if document]
 
@@ -62,8 +61,15 @@ def applied(documents: Iterable[Document]) -> list[Document]:
 
 
 def roles(documents: Iterable[Document]) -> list[Document]:
-    """Return the roles alone."""
-    return [document for document in documents if document["kind"] in _RULES]
+    """Return the operator's roles, without those that people get (aggregated roles)."""
+    return [
+        document
+        for document in documents
+        if document["kind"] in _RULES
+        and not any(
+            label.startswith(_AGGREGATED) for label in document["metadata"].get("labels", ())
+        )
+    ]
 
 
 def rights(documents: Iterable[Document]) -> list[Right]:

@@ -11,7 +11,6 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -19,9 +18,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import aiohttp
 from aiohttp import web
 
+from dev.plane.call import Call, every, watches
+from dev.plane.exchange import BREAK, CutError, Exchange, Stream, api_status
+
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
     from pathlib import Path
+
+    from dev.plane.call import Filter
+    from dev.plane.exchange import Fault
 
 HOST: Final = "127.0.0.1"
 ANSWER_SECONDS: Final = 30.0
@@ -30,275 +35,11 @@ LINE_BYTES: Final = 8 * 1024 * 1024
 _OF_ONE_CONNECTION: Final = frozenset(
     {"connection", "host", "content-length", "transfer-encoding", "keep-alive", "date"}
 )
-_VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Call:
-    """One request; `status` is the server's answer, 0 while or if there is none."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body: bytes
-    status: int = 0
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it would change something."""
-        return self.method in _VERBS
-
-    @property
-    def is_watch(self) -> bool:
-        """Whether its answer is a stream of events."""
-        return self.query.get("watch") in ("true", "1")
-
-    @property
-    def verb(self) -> str:
-        """The verb as in a role; `list` for every read that is no watch and names no object."""
-        if self.is_watch:
-            return "watch"
-        return _VERBS.get(self.method) or ("get" if self._parts[1] else "list")
-
-    @property
-    def resource(self) -> str:
-        """The resource as in a role, such as `cronjobs` or `vendorsyncs/status`."""
-        return self._parts[0]
-
-    @property
-    def name(self) -> str:
-        """The object's name, empty for a collection."""
-        return self._parts[1]
-
-    @property
-    def _parts(self) -> tuple[str, str]:
-        words = self.path.strip("/").split("/")
-        words = words[2:] if words[0] == "api" else words[3:]
-        if words[:1] == ["namespaces"] and len(words) > 2:
-            words = words[2:]
-        plural, name, subresource = (*words, "", "", "")[:3]
-        return (f"{plural}/{subresource}" if subresource else plural), name
-
-
-Filter = Callable[[Call], bool]
-"""Chooses the calls that a fault hits."""
-
-
-def every(_: Call) -> bool:
-    """Choose every call."""
-    return True
-
-
-def writes(call: Call) -> bool:
-    """Choose what changes the cluster, the operator's own lease apart."""
-    return call.is_write and call.resource != "leases"
-
-
-def watches(call: Call) -> bool:
-    """Choose streams."""
-    return call.is_watch
-
-
-def lists(call: Call) -> bool:
-    """Choose lists of objects, not the discovery of their kinds."""
-    return call.verb == "list" and bool(call.resource)
-
-
-class CutError(ConnectionError):
-    """The exchange ended without a proper answer, as its fault wants it."""
-
-
-class Exchange:
-    """One request and the connection that waits for its answer."""
-
-    def __init__(self, call: Call, request: web.Request, proxy: Proxy) -> None:
-        self.call = call
-        self._request = request
-        self._proxy = proxy
-
-    async def forward(self, *, keep: Callable[[bytes], bool] = bool) -> web.StreamResponse:
-        """Pass the request and its answer on; of a stream, the lines that are to be kept."""
-        async with self._proxy.ask(self.call, self._request.headers) as answer:
-            self.call.status = answer.status
-            if self.call.is_watch and answer.status == 200:
-                return await self._stream(answer, keep)
-            body = await answer.read()
-            return web.Response(status=answer.status, body=body, headers=_passed(answer.headers))
-
-    async def deliver(self) -> None:
-        """Pass the request on, and keep the answer from the client."""
-        async with self._proxy.ask(self.call, self._request.headers) as answer:
-            self.call.status = answer.status
-            await answer.read()
-
-    async def forward_part(self, share: float) -> web.StreamResponse:
-        """Pass on a share of the answer's body, then break the connection."""
-        async with self._proxy.ask(self.call, self._request.headers) as answer:
-            self.call.status = answer.status
-            body = await answer.read()
-            passed = _passed(answer.headers) | {"Content-Length": str(len(body))}
-            response = web.StreamResponse(status=answer.status, headers=passed)
-            await response.prepare(self._request)
-            await response.write(body[: int(len(body) * share)])
-            # What was written has to leave this process before the connection breaks.
-            await asyncio.sleep(0.05)
-            raise CutError
-
-    def answer(
-        self, status: int, message: str = "a fault of the test", **headers: str
-    ) -> web.Response:
-        """Answer in the server's place, with an API status."""
-        document = _status(status, message)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return web.json_response(document, status=status, headers=named)
-
-    async def _stream(
-        self, answer: aiohttp.ClientResponse, keep: Callable[[bytes], bool]
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(status=200, headers=_passed(answer.headers))
-        await response.prepare(self._request)
-        with self._proxy.listen(self.call) as stream:
-            reader = asyncio.create_task(stream.read(answer))
-            try:
-                while (line := await stream.next()) is not None:
-                    if keep(line):
-                        await response.write(line)
-            finally:
-                reader.cancel()
-        await response.write_eof()
-        return response
-
-
-Fault = Callable[[Exchange], Awaitable[web.StreamResponse]]
-"""What happens to an exchange in place of being forwarded."""
-
-_BREAK: Final = b"\0"
-"""Stands among a stream's lines for the end of its connection."""
-
-
-class Stream:
-    """An open watch: the server's lines, and those that a test puts between them."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.flowing = asyncio.Event()
-        self.flowing.set()
-        self.lines: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    async def read(self, answer: aiohttp.ClientResponse) -> None:
-        """Take the server's lines until it ends them."""
-        try:
-            async for line in answer.content:
-                self.lines.put_nowait(line)
-            self.lines.put_nowait(None)
-        except (aiohttp.ClientError, OSError):
-            self.lines.put_nowait(_BREAK)
-
-    async def next(self) -> bytes | None:
-        """Return the next line, None at the end."""
-        line = await self.lines.get()
-        await self.flowing.wait()
-        if line == _BREAK:
-            raise CutError
-        return line
 
 
 def _passed(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: v for name, v in headers.items() if name.lower() not in _OF_ONE_CONNECTION}
-
-
-def _status(code: int, message: str) -> dict[str, Any]:
-    reasons = {410: "Expired", 429: "TooManyRequests", 500: "InternalError"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Status",
-        "metadata": {},
-        "status": "Failure",
-        "message": message,
-        "reason": reasons.get(code, "ServiceUnavailable"),
-        "code": code,
-    }
-
-
-# Faults
-
-
-def slow(seconds: float) -> Fault:
-    """Hold a request back before it is passed on."""
-
-    async def fault(exchange: Exchange) -> web.StreamResponse:
-        await asyncio.sleep(seconds)
-        return await exchange.forward()
-
-    return fault
-
-
-def refusing(status: int, *, retry_after: int | None = None) -> Fault:
-    """Answer with an error in the server's place; `retry_after` is in seconds."""
-
-    async def fault(exchange: Exchange) -> web.StreamResponse:
-        headers = {} if retry_after is None else {"Retry_After": str(retry_after)}
-        return exchange.answer(status, **headers)
-
-    return fault
-
-
-async def cut(_: Exchange) -> web.StreamResponse:
-    """Break the connection before the request is passed on."""
-    raise CutError
-
-
-async def frozen(_: Exchange) -> web.StreamResponse:
-    """Take the request and never answer."""
-    await asyncio.Event().wait()
-    raise CutError
-
-
-async def lost_reply(exchange: Exchange) -> web.StreamResponse:
-    """Pass the request on, and break the connection before its answer."""
-    await exchange.deliver()
-    raise CutError
-
-
-def cut_body(share: float) -> Fault:
-    """Break the connection in the middle of the answer's body."""
-
-    async def fault(exchange: Exchange) -> web.StreamResponse:
-        return await exchange.forward_part(share)
-
-    return fault
-
-
-def without(drop: Callable[[dict[str, Any]], bool]) -> Fault:
-    """Pass a watch on without the events of which `drop` is true."""
-
-    async def fault(exchange: Exchange) -> web.StreamResponse:
-        return await exchange.forward(keep=lambda line: not drop(json.loads(line)))
-
-    return fault
-
-
-def before(action: Callable[[], object]) -> Fault:
-    """Do something on the arrival of a request, which then is lost."""
-
-    async def fault(_: Exchange) -> web.StreamResponse:
-        action()
-        raise CutError
-
-    return fault
-
-
-def after(action: Callable[[], object]) -> Fault:
-    """Do something once the server has answered a request; the answer then is lost."""
-
-    async def fault(exchange: Exchange) -> web.StreamResponse:
-        await exchange.deliver()
-        action()
-        raise CutError
-
-    return fault
 
 
 @dataclass(slots=True, eq=False)
@@ -378,12 +119,12 @@ class Proxy:
 
     def inject(self, code: int, on: Filter = watches) -> int:
         """Write an ERROR event into the open streams; return into how many."""
-        event = {"type": "ERROR", "object": _status(code, "a fault of the test")}
+        event = {"type": "ERROR", "object": api_status(code, "a fault of the test")}
         return self._tell(json.dumps(event).encode() + b"\n", on)
 
     def cut_streams(self, on: Filter = watches) -> int:
         """Break the open streams' connections; return how many."""
-        return self._tell(_BREAK, on)
+        return self._tell(BREAK, on)
 
     @contextmanager
     def silence(self) -> Iterator[None]:

@@ -51,7 +51,7 @@ class Alert:
 def alerts(of: Plant, first: date, last: date, now: float, busy: int = 0) -> Iterator[Alert]:
     """Give the alarms of a plant that began between two days, both included, and before now.
 
-    With `busy` each plant has so many on each day, at most 100, in place of one now and then.
+    With `busy` each plant has so many on each day, at most 100, instead of one now and then.
     """
     for day in range(first.toordinal(), last.toordinal() + 1):
         for serial in range(busy or crc32(f"{of.id}:{day}".encode()) % ONE_IN == 0):

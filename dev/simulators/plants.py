@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from dev.simulators.exchange import Json
-
 T = TypeVar("T")
 Kind = Literal["HOUSE_ROOF", "COMMERCIAL_ROOF", "INDUSTRIAL_ROOF", "GROUND"]
 Status = Literal["online", "partial", "offline"]
@@ -93,7 +91,7 @@ class Plant:
     state: str
     created_at: int
     timezone: str | None = None
-    """Set by a change only: then the vendor sends this text in place of its usual one."""
+    """Set by a change only: then the vendor sends this text instead of its usual one."""
 
 
 def zone_of(of: Plant) -> tzinfo:
@@ -221,7 +219,7 @@ class Fleet:
         return None
 
 
-def plant_truth(of: Plant, row: Json, *, sent: Mapping[str, Any]) -> Json:
+def plant_truth(of: Plant, row: dict[str, Any], *, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Tell what a plant is, with the row that is sent for it.
 
     `sent` holds what the vendor words in its own way: `timezone`, `type`, `created_as_sent` and

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from hmac import compare_digest
 from itertools import chain, count
 from secrets import token_hex
@@ -13,6 +13,7 @@ from dev.simulators.accounts import changed
 from dev.simulators.alerts import Alert, alerts, open_alerts, truth_of
 from dev.simulators.exchange import Answer, Json, Listing, Reply, Request, whole_number
 from dev.simulators.plants import INDIA, Fleet, Plant
+from dev.simulators.sungrow_calls import RefusalError, month, paging, refused_login
 from dev.simulators.sungrow_rows import SEVERITIES, fault_row, local_text, plant_row, truth_row
 from dev.simulators.tokens import Grant, Tokens
 
@@ -45,14 +46,6 @@ MESSAGES: Final = {
     "E996": "er_api_path_not_found",
     "E999": "er_call_limit_per_hour",
 }
-
-
-class RefusalError(Exception):
-    """The call is refused with this vendor code."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 @dataclass(slots=True)
@@ -272,12 +265,12 @@ class SungrowCloud:
             raise RefusalError("009")
         account = self._by_login(body)
         if account is None:
-            return _refused_login(body, "-1", 0)
+            return refused_login(body, "-1", 0)
         if account.disabled:
-            return _refused_login(body, "5", 0)
+            return refused_login(body, "5", 0)
         lock = self._locks[account.name]
         if lock.until > self._now():
-            return _refused_login(body, "2", lock.wrong, disable_time=local_text(lock.until))
+            return refused_login(body, "2", lock.wrong, disable_time=local_text(lock.until))
         expected = self._passwords[account.name].encode()
         if not compare_digest(str(body["user_password"]).encode(), expected):
             return self._wrong_password(body, account)
@@ -291,9 +284,9 @@ class SungrowCloud:
         left = account.wrong_passwords - lock.wrong
         if left > 0:
             message = "wrong user name or password"
-            return _refused_login(body, "0", lock.wrong, remain_times=str(left), msg=message)
+            return refused_login(body, "0", lock.wrong, remain_times=str(left), msg=message)
         lock.until = self._now() + account.lock_seconds
-        return _refused_login(body, "2", lock.wrong, disable_time=local_text(lock.until))
+        return refused_login(body, "2", lock.wrong, disable_time=local_text(lock.until))
 
     def _granted(self, account: SungrowAccount) -> Json:
         """Give an opaque token; every value of the answer is text (portal sample)."""
@@ -328,7 +321,7 @@ class SungrowCloud:
         return account
 
     def _list(self, body: Json, account: SungrowAccount) -> Json:
-        page, size = _paging(body, account)
+        page, size = paging(body, account)
         fleet, now = self._fleets[account.name], self._now()
         wanted = fleet.slice((page - 1) * size, page * size)
         return {"rowCount": len(fleet), "pageList": [plant_row(plant, now) for plant in wanted]}
@@ -354,7 +347,7 @@ class SungrowCloud:
         }
 
     def _faults(self, body: Json, account: SungrowAccount) -> Json:
-        page, size = _paging(body, account)
+        page, size = paging(body, account)
         status = whole_number(body.get("process_status", 8))
         if status not in (8, 9, 999):
             raise RefusalError("010")
@@ -370,50 +363,10 @@ class SungrowCloud:
         wanted: Iterable[Plant] = fleet if body.get("ps_id") is None else [only] if only else []
         if status == 8:
             return chain.from_iterable(open_alerts(plant, now, account.busy) for plant in wanted)
-        first, last = _month(body, datetime.fromtimestamp(now, INDIA).date())
+        first, last = month(body, datetime.fromtimestamp(now, INDIA).date())
         found = (alerts(plant, first, last, now, account.busy) for plant in wanted)
         return (
             alert
             for alert in chain.from_iterable(found)
             if status == 999 or alert.ended_at is not None
         )
-
-
-def _refused_login(body: Json, state: str, wrong: int, **fields: Any) -> Json:
-    """Build a refused login: success on the outside, without a token inside (clients)."""
-    return {
-        "user_account": body.get("user_account"),
-        "login_state": state,
-        "err_times": str(wrong),
-        "disable_time": None,
-        "token": None,
-        **fields,
-    }
-
-
-def _paging(body: Json, account: SungrowAccount) -> tuple[int, int]:
-    if body.get("curPage") is None or body.get("size") is None:
-        raise RefusalError("009")
-    page, size = whole_number(body["curPage"]), whole_number(body["size"])
-    if page is None or size is None or page < 1 or not 1 <= size <= account.page_size_max:
-        raise RefusalError("010")
-    return page, size
-
-
-def _month(body: Json, today: date) -> tuple[date, date]:
-    """Read the window of a query for closed faults: one calendar month, this one by default."""
-    if body.get("startTime") is None and body.get("endTime") is None:
-        return today.replace(day=1), today
-    first, last = (_day(str(body.get(key))) for key in ("startTime", "endTime"))
-    if first > last or (first.year, first.month) != (last.year, last.month):
-        raise RefusalError("010")
-    return first, last
-
-
-def _day(text: str) -> date:
-    for form in ("%Y%m%d%H%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"):
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=INDIA).date()
-        except ValueError:
-            continue
-    raise RefusalError("010")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Grant:
-    """What a token stands for; `scope` is the company it was asked for, if any."""
+    """Whose token it is, and until when; `scope` is the company it was asked for, if any."""
 
     account: str
     expires_at: float

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
-PRODUCT = ("pyproject.toml", "README.md", "operator", "syncjob", "requirements/build.txt")
+PRODUCT = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "operator",
+    "syncjob",
+    "requirements/build.txt",
+)
 OPERATOR = Image(
     f"vendorsync/operator:{VERSION}",
     dockerfile=ROOT / "Dockerfile",

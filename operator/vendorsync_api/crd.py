@@ -78,7 +78,6 @@ def custom_resource_definition() -> dict[str, Any]:
                 "plural": group.PLURAL,
                 "singular": group.SINGULAR,
                 "shortNames": list(group.SHORT_NAMES),
-                "categories": ["all"],
             },
             "versions": [
                 {

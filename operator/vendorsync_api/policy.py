@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 GROUP = "vendorsync.policies"
 
@@ -29,6 +31,25 @@ class PolicyError(ValueError):
     """A vendor that cannot be served as declared; the text says why and what to do."""
 
 
+class Scope(StrEnum):
+    """Whose calls an allowance counts together."""
+
+    ACCOUNT = "Account"
+    APP = "App"
+    """All accounts that use one app of the vendor: those with the same `app_keys`."""
+
+
+class Source(StrEnum):
+    """Where the size of an allowance is known from, which says how solid it is."""
+
+    DECLARED = "Declared"
+    """By who bought it, in the resource or in the operator's settings."""
+    DOCUMENTED = "Documented"
+    """By the vendor's own manual."""
+    REPORTED = "Reported"
+    """By users of the vendor alone; yours may differ."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """An allowance of calls: at most `calls` in any `seconds`.
@@ -39,6 +60,15 @@ class Budget:
     calls: int
     seconds: int
     reserve: int = 0
+    per: Scope = Scope.ACCOUNT
+    source: Source = Source.DOCUMENTED
+    up_to_plants: int | None = None
+    """The vendor gives it to accounts of no more plants than that; None for any number."""
+
+    @property
+    def is_firm(self) -> bool:
+        """Whether the size is sure enough to refuse what does not fit it."""
+        return self.source is not Source.REPORTED
 
     @property
     def paces(self) -> bool:
@@ -61,12 +91,42 @@ class Budget:
         return self.seconds * self.slices_counted / SLICES
 
 
+def replaced(known: Iterable[Budget], declared: Iterable[Budget]) -> tuple[Budget, ...]:
+    """Return what holds once allowances are declared.
+
+    A declared one takes the place of a known one over the same time. One that lasts takes the place
+    of all that last and are only reported, too. Of several over the same time and scope the
+    smallest holds.
+    """
+    smallest: dict[tuple[int, Scope], Budget] = {}
+    for budget in sorted(declared, key=lambda each: each.calls):
+        smallest.setdefault((budget.seconds, budget.per), budget)
+    times = {budget.seconds for budget in smallest.values()}
+    lasting = any(not budget.paces for budget in smallest.values())
+    kept = (
+        budget
+        for budget in known
+        if budget.seconds not in times and (budget.is_firm or budget.paces or not lasting)
+    )
+    return (*smallest.values(), *kept)
+
+
+def declared_budget(calls: int, seconds: int, per: Scope, known: Iterable[Budget]) -> Budget:
+    """Return a declared allowance, with a reserve such as those of the `known` ones that last."""
+    budget = Budget(calls, seconds, per=per, source=Source.DECLARED)
+    if budget.paces:
+        return budget
+    usual = max((each.reserve for each in known if not each.paces), default=0)
+    return replace(budget, reserve=min(usual, calls // 10))
+
+
 @dataclass(frozen=True)
 class AlertListing:
     """How a vendor lists alerts.
 
-    `calls_per_run` is what one run costs, its login included. With `per_plant` the calls about
-    single plants are not in it: the runs share what the budgets leave them above the reserve.
+    A run reserves `calls_per_run` at first: what one of a usual account costs. With `per_plant`
+    the calls about single plants are not in it: the runs share what the budgets leave them above
+    the reserve.
     """
 
     calls_per_run: int = 4
@@ -84,8 +144,9 @@ class VendorPolicy:
 
     `secret_keys` are groups of alternatives: one key of each group must be in the Secret.
     `identity_keys` are the keys, and `identity_options` the options, that tell one account of the
-    vendor from another. `endpoints` are origins without a trailing slash, the first is the default.
-    `calls_per_run` is what one listing of a usual account costs, its login included.
+    vendor from another; `app_keys` are those that tell one app of the vendor from another, for
+    allowances that count per app. `endpoints` are origins without a trailing slash, the first is
+    the default. A run reserves `calls_per_run` at first: what a listing of a usual account costs.
     """
 
     adapter: str
@@ -94,12 +155,15 @@ class VendorPolicy:
     endpoints: tuple[str, ...]
     secret_keys: tuple[tuple[str, ...], ...]
     identity_keys: tuple[str, ...]
+    app_keys: tuple[str, ...] = ()
     optional_keys: tuple[str, ...] = ()
     identity_options: tuple[str, ...] = ()
     options: type[Options] = Options
     minimum_interval_minutes: int = 5
     page_size: int = 100
     calls_per_run: int = 4
+    token_seconds: int | None = 0
+    """How long a login lasts; 0 where each run needs one, None for a vendor without logins."""
     budgets: tuple[Budget, ...] = ()
     alerts: AlertListing | None = None
     account_concurrency: int = 1
@@ -108,17 +172,47 @@ class VendorPolicy:
     """Runs of this adapter that may speak at a time, over all accounts of one database."""
 
     def __post_init__(self) -> None:
-        """Refuse a policy that has alerts without saying how they are listed, or the reverse."""
+        """Refuse alerts without `alerts`, or the reverse, and apps that nothing tells apart."""
         if ("alerts" in self.streams) != (self.alerts is not None):
             raise PolicyError(
                 f"the policy of adapter {self.adapter} must say in `alerts` how alerts are listed"
                 " if it has that stream, and only then"
+            )
+        if not self.app_keys and any(budget.per is Scope.APP for budget in self.budgets):
+            raise PolicyError(
+                f"the policy of adapter {self.adapter} has an allowance per app and must say in"
+                " `app_keys` which keys of the Secret tell apps apart"
             )
 
     @property
     def keys(self) -> frozenset[str]:
         """Every key of the Secret that the adapter reads."""
         return frozenset(key for group in self.secret_keys for key in group) | {*self.optional_keys}
+
+    def calls(self, records: int | None) -> int:
+        """Return what a listing of so many records costs, its login left out.
+
+        A number that is not known yet counts as one page.
+        """
+        return max(1, -(-(records or 0) // self.page_size))
+
+    def logins(self, runs: int, seconds: float) -> int:
+        """Return the most logins of so many runs within that time."""
+        if self.token_seconds is None:
+            return 0
+        return min(runs, math.ceil(seconds / self.token_seconds)) if self.token_seconds else runs
+
+    def budgets_of(self, plants: int | None) -> tuple[Budget, ...]:
+        """Return the allowances of an account with so many plants; None if that is not known.
+
+        Where the vendor gives small accounts another one over the same time, that one holds.
+        """
+        found: dict[tuple[int, Scope], Budget] = {}
+        for budget in sorted(self.budgets, key=_narrowest):
+            limit = budget.up_to_plants
+            if limit is None or (plants is not None and plants <= limit):
+                found.setdefault((budget.seconds, budget.per), budget)
+        return tuple(budget for budget in self.budgets if budget in found.values())
 
     def check_options(self, options: Mapping[str, Any]) -> Options:
         """Return the options as the adapter's model, or raise PolicyError naming the key."""
@@ -136,6 +230,11 @@ class VendorPolicy:
     def missing_keys(self, keys: set[str]) -> list[str]:
         """Return the keys a Secret lacks; alternatives are written `email or username`."""
         return [" or ".join(group) for group in self.secret_keys if not keys & set(group)]
+
+
+def _narrowest(budget: Budget) -> tuple[float, int]:
+    limit = math.inf if budget.up_to_plants is None else budget.up_to_plants
+    return limit, budget.calls
 
 
 def adapters() -> dict[str, EntryPoint]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from vendorsync_api.model import Model
+from vendorsync_api.policy import Budget, Scope, Source
 from vendorsync_api.reasons import Result, Trigger
 from vendorsync_api.schedule import DAYS, Timetable, Window, minute_of_day
 
@@ -39,6 +40,8 @@ ORGANIZATION_LABEL = "vendorsync.dev/organization"
 RESOURCE_LABEL = "vendorsync.dev/resource"
 VENDOR_LABEL = "vendorsync.dev/vendor"
 STREAM_LABEL = "vendorsync.dev/stream"
+INSTANCE_LABEL = "vendorsync.dev/instance"
+"""On a CronJob: the operator instance that keeps it."""
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "vendorsync"
 HASH_ANNOTATION = "vendorsync.dev/hash"
@@ -130,6 +133,32 @@ class AllowedEndpoint(Model):
     """Secret with `ca.crt`, in the namespace of the run, that signs the address's certificate."""
 
 
+class RunAllowance(Model):
+    """An allowance of calls that holds for the run, see `vendorsync_api.policy.Budget`."""
+
+    calls: Annotated[int, Field(ge=1)]
+    seconds: Annotated[int, Field(ge=1)]
+    reserve: Annotated[int, Field(ge=0)] = 0
+    per: Scope = Scope.ACCOUNT
+    source: Source = Source.DECLARED
+
+    @classmethod
+    def of(cls, budget: Budget) -> RunAllowance:
+        """Return the allowance as it travels."""
+        return cls(
+            calls=budget.calls,
+            seconds=budget.seconds,
+            reserve=budget.reserve,
+            per=budget.per,
+            source=budget.source,
+        )
+
+    @property
+    def budget(self) -> Budget:
+        """The allowance as it is counted."""
+        return Budget(self.calls, self.seconds, self.reserve, self.per, self.source)
+
+
 class LegacyTokens(StrEnum):
     """What becomes of vendors.access_token, token_expires_at and token_metadata."""
 
@@ -164,6 +193,8 @@ class RunSpec(Model):
     detail_calls: Annotated[int | None, Field(ge=0)] = None
     """Calls about single plants that a run may make, its share of the allowance; no limit if None.
     """
+    allowances: tuple[RunAllowance, ...] | None = None
+    """What the vendor's calls are held against; if None, what the adapter's policy knows."""
 
 
 class RunReport(Model):

@@ -163,8 +163,13 @@ def _served(
     found = []
     for resource in files.load(parsed.file, namespace=parsed.namespace):
         accepted, refused = preview.judged(resource, settings=settings, policies=load_policy)
+        subject = f"{parsed.file}: VendorSync {resource.metadata.name}"
         for refusal in refused:
-            raise _UsageError(f"{parsed.file}: VendorSync {resource.metadata.name}: {refusal}")
+            raise _UsageError(f"{subject}: {refusal}")
+        for each in accepted:
+            if each.notice:
+                said = f"{subject}: {each.assignment}: {each.notice}"
+                sys.stderr.write(f"vendorsync_operator: {said}\n")
         found.append((resource, accepted))
     return found
 

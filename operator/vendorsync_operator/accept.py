@@ -1,13 +1,13 @@
 """What the schema cannot say: whether a vendor and stream can be served as declared.
 
 Each check ends in a `Refusal` with a reason and one sentence that names the value at fault. The
-sentence depends on the spec and the settings alone, so it can stand in a condition.
+sentence depends on the spec, the settings and the pages that the account has, so a condition can
+show it without a write each time.
 """
 
 from __future__ import annotations
 
 import calendar
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from vendorsync_api.policy import PolicyError
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.schedule import Cron, ScheduleError, zone
-from vendorsync_operator import resolve
+from vendorsync_operator import budget, quantity, resolve
+from vendorsync_operator.budget import Load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
     from vendorsync_api.policy import Budget, VendorPolicy
     from vendorsync_api.run import AllowedEndpoint
     from vendorsync_api.schedule import Timetable
-    from vendorsync_api.v1alpha1 import Stream, VendorSync
+    from vendorsync_api.v1alpha1 import ResourceAmounts, VendorSync
     from vendorsync_operator.resolve import Assignment
     from vendorsync_operator.settings import Settings
 
     Policies = Callable[[str], VendorPolicy]
-
-_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,20 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """What somebody should know of a vendor and stream that is served."""
+
+    reason: ConditionReason
+    message: str
+    percent: int | None = None
+    """What the runs need of an allowance whose size is sure, where it is more than all of it."""
+
+    def __str__(self) -> str:
+        tight = self.reason is ConditionReason.BUDGET_TIGHT
+        return f"{self.reason.value}: {self.message}" if tight else self.message
+
+
+@dataclass(frozen=True)
 class Accepted:
     """A vendor and stream that can be served, and what rendering must know of it."""
 
@@ -67,21 +80,35 @@ class Accepted:
     """Secret that signs the certificate of the vendor's address."""
     detail_calls: int | None = None
     """Calls about single plants that each run may make; None without a limit."""
+    budgets: tuple[Budget, ...] = ()
+    """The allowances that hold for the vendor."""
+    notice: Notice | None = None
     pace: Timetable | None = None
     """What scheduled runs follow while they are slowed; None for the timetable itself."""
 
     @property
+    def followed(self) -> Timetable:
+        """What scheduled runs follow: the timetable, or the slower one."""
+        return self.pace or self.timetable
+
+    @property
     def expression(self) -> str:
         """The CronJob's schedule."""
-        return (self.pace or self.timetable).expression
+        return self.followed.expression
 
     @property
     def share(self) -> Share | None:
         """How the runs divide the vendor's allowance among them; None if they need not."""
         if self.detail_calls is None:
             return None
-        kept = max(budget.reserve for budget in self.policy.budgets if not budget.paces)
+        kept = max(each.reserve for each in self.budgets if not each.paces)
         return Share(self.detail_calls, kept)
+
+    @property
+    def source(self) -> tuple[object, ...]:
+        """What of the rendered CronJob may change while the spec does not."""
+        deadline = self.followed.starting_deadline_seconds
+        return self.expression, deadline, self.detail_calls, self.budgets
 
 
 class _RefusedError(Exception):
@@ -95,19 +122,25 @@ class _RefusedError(Exception):
 def judge(
     resource: VendorSync, assignment: Assignment, *, settings: Settings, policies: Policies
 ) -> Accepted | Refusal:
-    """Return what to render of one vendor and stream, or why it is refused."""
+    """Return what to render of one vendor and stream, or why it is refused.
+
+    The resource's status says how large the account is and what went on until now.
+    """
     try:
+        _check_amounts(resource.spec.run.resources)
         policy = _policy(assignment, policies)
         endpoint = _endpoint(assignment, policy, settings.allowed_endpoints)
         timetable = _timetable(resource, assignment, settings)
-        share = None
+        allowances = _allowances(resource, assignment, policy, settings)
+        verdict = budget.Verdict()
         # A private address is a stand-in for the vendor's cloud, which alone has these limits.
         if endpoint is None or not endpoint.allow_private:
             _check_interval(timetable, policy)
-            loads = [_load(assignment.stream, timetable, policy)]
+            loads = [_load(resource, assignment, timetable, policy)]
             if assignment.stream != "plants":
                 loads = [*_plants(resource, assignment, settings, policies), *loads]
-            share = _share(loads, policy)
+            verdict = budget.weigh(loads, policy, allowances.budgets)
+            _check_budget(resource, assignment, verdict)
     except _RefusedError as refused:
         return Refusal(assignment, refused.reason, str(refused))
     adapter_endpoints = (e for e in settings.allowed_endpoints if e.adapter == policy.adapter)
@@ -117,8 +150,23 @@ def judge(
         policy,
         tuple(sorted(adapter_endpoints, key=lambda allowed: allowed.origin)),
         endpoint.ca_secret if endpoint else None,
-        share,
+        verdict.share,
+        allowances.budgets,
+        _notice(verdict, allowances),
     )
+
+
+def _check_amounts(given: ResourceAmounts | None) -> None:
+    """Refuse an amount that admission takes and nothing could be rendered from."""
+    if given is None:
+        return
+    for kind, amounts in (("requests", given.requests), ("limits", given.limits)):
+        for name, amount in (amounts or {}).items():
+            try:
+                quantity.canonical(amount)
+            except quantity.QuantityError as error:
+                where = f"spec.run.resources.{kind}.{name}"
+                raise _RefusedError(ConditionReason.SPEC_INVALID, f"{where}: {error}") from error
 
 
 def _policy(assignment: Assignment, policies: Policies) -> VendorPolicy:
@@ -210,41 +258,46 @@ def _days(month: int) -> int:
 
 def _check_interval(timetable: Timetable, policy: VendorPolicy) -> None:
     if timetable.shortest_gap < policy.minimum_interval_minutes:
+        gap = f"{timetable.shortest_gap} minute{'s' * (timetable.shortest_gap != 1)}"
         raise _RefusedError(
             ConditionReason.BUDGET_EXCEEDED,
-            f"runs of {timetable.interval_text} start {_counted(timetable.shortest_gap, 'minute')}"
+            f"runs of {timetable.interval_text} start {gap}"
             f" apart; {policy.title} needs {policy.minimum_interval_minutes} or more",
         )
 
 
-@dataclass(frozen=True)
-class _Load:
-    """The runs of one stream, as the account's allowance sees them."""
-
-    stream: Stream
-    timetable: Timetable
-    calls: int
-    """Of one run, those about single plants left out."""
-    by_plant: bool = False
-    """A run makes calls about single plants besides, its share of what the others leave."""
-
-    def runs(self, budget: Budget) -> int:
-        """Return the most runs whose calls the ledger counts together."""
-        days, seconds = divmod(budget.seconds_counted, _DAY)
-        daily = self.timetable.ticks_per_day
-        rest = math.ceil(seconds / (self.timetable.shortest_gap * 60))
-        return int(days) * daily + min(daily, rest)
+def _allowances(
+    resource: VendorSync, assignment: Assignment, policy: VendorPolicy, settings: Settings
+) -> resolve.Allowances:
+    """Return what holds, or refuse an allowance per app of a vendor that has no such thing."""
+    vendor = assignment.vendor
+    if not policy.app_keys and any(each.per == "App" for each in vendor.allowances or ()):
+        raise _RefusedError(
+            ConditionReason.SPEC_INVALID,
+            f"an allowance of {vendor.name} is per App, and adapter {policy.adapter} does not tell"
+            " apps apart; write per: Account",
+        )
+    return resolve.allowances(resource, assignment, policy, settings.allowances)
 
 
-def _load(stream: Stream, timetable: Timetable, policy: VendorPolicy) -> _Load:
-    if stream == "plants" or policy.alerts is None:
-        return _Load(stream, timetable, policy.calls_per_run)
-    return _Load(stream, timetable, policy.alerts.calls_per_run, policy.alerts.per_plant)
+def _check_budget(resource: VendorSync, assignment: Assignment, verdict: budget.Verdict) -> None:
+    percent = verdict.percent
+    if percent and not _tolerates(resource, assignment, percent):
+        raise _RefusedError(ConditionReason.BUDGET_EXCEEDED, verdict.excesses[0].message)
+
+
+def _notice(verdict: budget.Verdict, allowances: resolve.Allowances) -> Notice | None:
+    told = [each.message for each in verdict.excesses] + list(allowances.bounds)
+    if not told:
+        return None
+    tight = bool(verdict.excesses)
+    reason = ConditionReason.BUDGET_TIGHT if tight else ConditionReason.APPLIED
+    return Notice(reason, "; ".join(told), verdict.percent or None)
 
 
 def _plants(
     resource: VendorSync, assignment: Assignment, settings: Settings, policies: Policies
-) -> list[_Load]:
+) -> list[Load]:
     """Return what the same vendor's plants spend: nothing if they do not run.
 
     The plants come first: alerts are refused when both do not fit, and the plants go on.
@@ -255,50 +308,25 @@ def _plants(
     verdict = judge(resource, plants, settings=settings, policies=policies)
     if isinstance(verdict, Refusal):
         return []
-    return [_load("plants", verdict.timetable, verdict.policy)]
+    return [_load(resource, plants, verdict.timetable, verdict.policy)]
 
 
-def _share(loads: list[_Load], policy: VendorPolicy) -> int | None:
-    """Return the calls about single plants that each run of the last load may make.
+def _load(
+    resource: VendorSync, assignment: Assignment, timetable: Timetable, policy: VendorPolicy
+) -> Load:
+    size = resolve.entry(resource, assignment).size
+    return Load.of(assignment.stream, timetable, policy, size)
 
-    None if it makes none, or has no allowance that it could use up. Refuses loads that do not fit.
+
+def _tolerates(resource: VendorSync, assignment: Assignment, percent: int) -> bool:
+    """Tell whether what does not fit goes on all the same: only an edit is ever refused.
+
+    The last status knows what went on with this spec, or with one that needed no less.
     """
-    shares = {budget: _left(loads, policy, budget) for budget in policy.budgets}
-    lasting = [share for budget, share in shares.items() if not budget.paces]
-    return min(lasting, default=None) if loads[-1].by_plant else None
-
-
-def _left(loads: list[_Load], policy: VendorPolicy, budget: Budget) -> int:
-    """Return what each run of the last load has of what the runs of all of them leave."""
-    runs = [load.runs(budget) for load in loads]
-    calls = sum(n * load.calls for n, load in zip(runs, loads, strict=True))
-    left = budget.calls - budget.reserve
-    if calls + (runs[-1] if loads[-1].by_plant else 0) <= left:
-        return (left - calls) // runs[-1]
-    span = _span(budget.seconds_counted)
-    said = [
-        f"{_counted(n, 'run')}{f' of {load.stream}' if len(loads) > 1 else ''} in {span} of"
-        f" {_counted(load.calls, 'call')} each"
-        for n, load in zip(runs, loads, strict=True)
-    ]
-    kept = f", less {budget.reserve} kept for further logins and listings" * bool(budget.reserve)
-    besides = ""
-    if loads[-1].by_plant:
-        calls += runs[-1]
-        besides = " and one for the alerts of a plant in each run of alerts"
-    raise _RefusedError(
-        ConditionReason.BUDGET_EXCEEDED,
-        f"{' and '.join(said)}{besides} make {calls} calls; {policy.title} leaves {left}"
-        f" ({budget.calls} in {_span(budget.seconds)}, which count for up to {span}{kept})",
-    )
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((_DAY, "day"), (3600, "hour"), (60, "minute")):
-        if seconds % size == 0 or seconds >= 2 * size:
-            return _counted(round(seconds / size, 1), unit)
-    return _counted(round(seconds, 1), "second")
-
-
-def _counted(number: float, noun: str) -> str:
-    return f"{number:.10g} {noun}{'s' * (number != 1)}"
+    entry, status = resolve.entry(resource, assignment), resource.status
+    if percent <= (entry.tolerated_percent or 0):
+        return True
+    if status.observed_generation != resource.metadata.generation:
+        return False
+    ready = any(each.type == "Ready" and each.status == "True" for each in status.conditions)
+    return ready or entry.next_schedule_time is not None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from vendorsync_api.reasons import Result, RunReason, Trigger
 from vendorsync_api.v1alpha1 import Delay
 from vendorsync_operator import runs
+from vendorsync_operator.bounds import cut_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,7 @@ SMALL, MANY = 10_000, 25
 objects of a kind; more have BYTES_EACH."""
 BYTES_EACH = 500
 _SHORTEST_MESSAGE = 30
-"""Characters; less is not worth its field."""
+"""Bytes; less is not worth its field."""
 
 _ELSEWHERE = (
     "start_time", "exit_code", "total", "rejected", "duplicate", "vanished", "repaired",
@@ -40,14 +41,12 @@ def limit(count: int) -> int:
     return SMALL if count <= MANY else BYTES_EACH * count
 
 
-def brief(entries: list[VendorStatus], longest: float = 0) -> list[VendorStatus]:
+def brief(entries: list[VendorStatus]) -> list[VendorStatus]:
     """Return the entries as they are written, in a status that has no more of them.
 
-    Of their durations only the longest, in seconds, is told, which the summary tells too.
+    The plants' keep the durations that the summary looks at: a longer one may become a short one.
     """
-    if len(entries) <= FEW:
-        return entries
-    return [_without(entry, longest) for entry in entries]
+    return entries if len(entries) <= FEW else [_without(entry) for entry in entries]
 
 
 def restored(entry: VendorStatus) -> VendorStatus:
@@ -57,7 +56,7 @@ def restored(entry: VendorStatus) -> VendorStatus:
     found: dict[str, object] = {"trigger": entry.trigger or Trigger.SCHEDULE.value}
     if entry.result == Result.SUCCEEDED:
         found["last_successful_time"] = entry.last_successful_time or entry.completion_time
-    elif entry.result != Result.SKIPPED:
+    elif _failed(entry):
         found["last_failure_time"] = entry.last_failure_time or entry.completion_time
     return entry.model_copy(update=found)
 
@@ -71,8 +70,8 @@ def bounded(entries: list[VendorStatus]) -> list[VendorStatus]:
         return entries
     silent = (entry.model_copy(update={"message": None}) for entry in entries)
     left = limit(len(entries)) - _reserve(entries) - _size(brief(list(silent)))
-    # A message costs its field's name too, and may have characters of several bytes.
-    room = min(left // speaking - 14, runs.MESSAGE_LIMIT)
+    # A message costs its field's name too.
+    room = left // speaking - 14
     return [entry.model_copy(update={"message": _cut(entry.message, room)}) for entry in entries]
 
 
@@ -89,9 +88,9 @@ def _tersely(entry: VendorStatus) -> VendorStatus:
     return entry.model_copy(update={"delay": Delay(reason=entry.delay.reason)})
 
 
-def _without(entry: VendorStatus, longest: float) -> VendorStatus:
+def _without(entry: VendorStatus) -> VendorStatus:
     dropped: dict[str, None] = dict.fromkeys(_ELSEWHERE)
-    if entry.stream != "plants" or entry.duration_seconds != longest:
+    if entry.stream != "plants" or not runs.listed(entry):
         dropped["duration_seconds"] = None
     if runs.standing(entry) != RunReason.BUDGET_SPENT:
         dropped["budget_remaining"] = None
@@ -105,7 +104,7 @@ def _without(entry: VendorStatus, longest: float) -> VendorStatus:
 
 
 def _failed(entry: VendorStatus) -> bool:
-    return entry.result not in (None, Result.SUCCEEDED, Result.SKIPPED)
+    return entry.result not in (None, Result.SUCCEEDED) and not runs.is_silent(entry)
 
 
 def _size(entries: Iterable[VendorStatus]) -> int:
@@ -113,9 +112,7 @@ def _size(entries: Iterable[VendorStatus]) -> int:
     return len(text)
 
 
-def _cut(text: str | None, length: int) -> str | None:
-    if text is None or len(text) <= length:
+def _cut(text: str | None, room: int) -> str | None:
+    if text is None or len(text.encode()) <= room:
         return text
-    if length < _SHORTEST_MESSAGE:
-        return None
-    return text[: length - 1] + "…"
+    return cut_bytes(text, room) if room >= _SHORTEST_MESSAGE else None

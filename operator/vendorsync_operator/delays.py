@@ -6,16 +6,18 @@ told in our own words, with those of theirs that stay the same while the state d
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import DelayReason
 from vendorsync_api.run import CONTAINER
 from vendorsync_api.v1alpha1 import Delay
+from vendorsync_operator import refusals
+from vendorsync_operator.bounds import cut
+from vendorsync_operator.runs import end_of, keepers_of, newest_pod
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from vendorsync_operator.live import LiveCronJob, LiveJob
 
@@ -30,9 +32,13 @@ NEWNESS = timedelta(seconds=5)
 """After its creation, a CronJob's: a tick by then may have been before it."""
 SLOW_START = timedelta(minutes=2)
 """Time for a node to pull an image and to mount volumes, of which nothing is heard meanwhile."""
+PARTING = timedelta(seconds=30)
+"""After the end of the run's container, other containers of its pod have this long to end."""
 OVERTIME = timedelta(minutes=1)
 """Past its deadline a Job has this long to end its pods; their own grace is half of it."""
 
+_DELAY_LIMIT = 350
+"""Characters of a message."""
 _IMAGE_TROUBLE = frozenset(
     {
         "ErrImagePull",
@@ -45,19 +51,9 @@ _IMAGE_TROUBLE = frozenset(
     }
 )
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
-_QUOTA = re.compile(r"exceeded quota: ([-a-z0-9.]{1,253})")
-_MISSING = re.compile(
-    r"(?i)(secret|configmap|serviceaccount|service account|priorityclass)s?"
-    r'(?:\.[a-z0-9.]+)? "?(?:[-a-z0-9.]{1,63}/)?([-a-z0-9.]{1,253})"?'
-    r"(?: was)? not found"
-)
-_NO_CLASS = re.compile(r"no PriorityClass with name ([-a-z0-9.]{1,253}) was found")
-_WEBHOOK = re.compile(r'admission webhook "([-a-z0-9.]{1,253})" denied')
-_POLICY = re.compile(r"ValidatingAdmissionPolicy '([-a-z0-9.]{1,253})'")
-_POD_SECURITY = re.compile(r'violates PodSecurity "([-a-z0-9.:]{1,80})"')
 _NODES = {
     "node affinity/selector": "no node has the labels of spec.run.nodeSelector",
-    "untolerated taint": "nodes have taints that spec.run.tolerations does not bear",
+    "untolerated taint": "nodes have taints that spec.run.tolerations does not cover",
     "Insufficient cpu": "nodes lack cpu",
     "Insufficient memory": "nodes lack memory",
     "Insufficient ephemeral-storage": "nodes lack ephemeral storage",
@@ -74,7 +70,7 @@ def covers(live: LiveCronJob, tick: datetime) -> bool:
 def due(job: LiveJob) -> datetime:
     """Return from when on a Job that has not ended is worth a look."""
     if job.waiting:
-        return _moment(job.created) + PROMPTNESS
+        return _moment(job.created) + (timedelta() if job.ran else PROMPTNESS)
     return _ending(job) or datetime.max.replace(tzinfo=UTC)
 
 
@@ -91,13 +87,12 @@ def of_time(job: LiveJob, now: datetime) -> Delay | None:
 
 def of_pods(job: LiveJob, pods: Iterable[Document], now: datetime) -> Delay | None:
     """Return why no container of a Job runs, as its newest pod tells; None while all is well."""
-    newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
+    newest = newest_pod(pods)
     status = newest.get("status") or {}
     if newest["metadata"].get("deletionTimestamp"):
         return _leaving(newest, now)
     if status.get("phase") not in (None, "Pending"):
-        return None
-    # A Job that tries again makes its pods one after the other.
+        return _of_sidecars(newest, now)
     age = now - _moment(newest["metadata"].get("creationTimestamp") or job.created)
     return (
         _of_container(newest)
@@ -112,7 +107,19 @@ def _leaving(pod: Document, now: datetime) -> Delay | None:
         return None
     return Delay(
         reason=DelayReason.NOT_ENDING,
-        message="a pod of the run was deleted and its node does not say that it is gone",
+        message="a pod of the run was deleted, but its node has not confirmed that",
+    )
+
+
+def _of_sidecars(pod: Document, now: datetime) -> Delay | None:
+    """Return which containers keep a pod whose run has ended; they have a moment to end, too."""
+    ended, keepers = end_of(pod), keepers_of(pod)
+    if not (ended and keepers) or now < _moment(ended) + PARTING:
+        return None
+    containers = f"container{'s' * (len(keepers) > 1)} {', '.join(keepers)}"
+    return Delay(
+        reason=DelayReason.SIDECAR_RUNNING,
+        message=cut(f"the run has ended, but its pod is kept by the {containers}", _DELAY_LIMIT),
     )
 
 
@@ -133,9 +140,9 @@ def _refused_container(reason: str, status: Document, message: str) -> Delay:
             reason=DelayReason.IMAGE_UNAVAILABLE,
             message=f"the node cannot get the run's image {image}",
         )
-    told = next(_named(message), f"the node reports {_word(reason)}")
+    told = refusals.missing(message) or f"the node reports {_word(reason)}"
     return Delay(
-        reason=DelayReason.CONTAINER_REFUSED, message=f"the run's container is not made: {told}"
+        reason=DelayReason.CONTAINER_REFUSED, message=f"the run's container cannot be made: {told}"
     )
 
 
@@ -148,25 +155,27 @@ def _of_scheduling(pod: Document, *, is_new: bool) -> Delay | None:
         return None
     text = str(found.get("message") or "")
     causes = [told for words, told in _NODES.items() if words in text]
-    told = "; ".join(causes) or "the scheduler names no cause that we know"
+    told = ", ".join(causes) or "the scheduler gives no known cause"
     if not found:
-        told = "no scheduler has looked at it"
-    return Delay(reason=DelayReason.UNSCHEDULABLE, message=f"no node takes the run's pod: {told}")
+        told = "no scheduler has tried it yet"
+    return Delay(
+        reason=DelayReason.UNSCHEDULABLE, message=f"the run's pod cannot be scheduled: {told}"
+    )
 
 
 def _still_starting() -> Delay:
     return Delay(
         reason=DelayReason.POD_PENDING,
-        message="the run's pod has a node, and its container has not started there",
+        message="the run's pod has a node, but its container has not started there",
     )
 
 
-def without_pod(job: LiveJob, refusals: Iterable[Document]) -> Delay | None:
+def without_pod(job: LiveJob, events: Iterable[Document]) -> Delay | None:
     """Return why a Job has no pod, from its Events of creations that failed.
 
     None for one that had a pod, or is said to have one: the next is about to be made.
     """
-    told = _refusal(refusals)
+    told = _refusal(events, job.key[1], job.cron_job)
     if told is None and job.tried:
         return None
     if told is None:
@@ -174,45 +183,28 @@ def without_pod(job: LiveJob, refusals: Iterable[Document]) -> Delay | None:
     return Delay(reason=DelayReason.POD_REFUSED, message=f"the run's pod is refused: {told}")
 
 
-def without_job(refusals: Iterable[Document], *, since: str) -> Delay:
+def without_job(cron_job: str, events: Iterable[Document], *, since: str) -> Delay:
     """Return why a tick passed without a Job, from such Events of the CronJob since then."""
-    told = _refusal(event for event in refusals if _seen(event) >= since[:19])
+    told = _refusal((event for event in events if _seen(event) >= since[:19]), cron_job)
     if told is None:
         return Delay(
-            reason=DelayReason.NOT_STARTED, message="the time of a run passed and no Job was made"
+            reason=DelayReason.NOT_STARTED, message="the time of a run passed, but no Job was made"
         )
     return Delay(reason=DelayReason.JOB_REFUSED, message=f"the run's Job is refused: {told}")
 
 
-def _refusal(events: Iterable[Document]) -> str | None:
+def _refusal(events: Iterable[Document], *owners: str) -> str | None:
     """Return what the newest Event says that stays the same, None if there is no Event."""
     newest = max(events, key=_seen, default=None)
     if newest is None:
         return None
-    text = str(newest.get("message") or newest.get("note") or "")
-    return next(_named(text), "the API server's words are in its Events")
+    return refusals.told(str(newest.get("message") or newest.get("note") or ""), *owners)
 
 
 def _seen(event: Document) -> str:
     series = event.get("series") or {}
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return max((str(time)[:19] for time in times if time), default="")
-
-
-def _named(text: str) -> Iterator[str]:
-    """Yield what a refusal names: the quota, the policy, the object that is missing."""
-    for name in _QUOTA.findall(text):
-        yield f"ResourceQuota {name} leaves no room"
-    for kind, name in _MISSING.findall(text):
-        yield f"{kind.lower()} {name} does not exist"
-    for name in _NO_CLASS.findall(text):
-        yield f"priority class {name} does not exist"
-    for name in _WEBHOOK.findall(text):
-        yield f"admission webhook {name} denies it"
-    for name in _POLICY.findall(text):
-        yield f"ValidatingAdmissionPolicy {name} denies it"
-    for name in _POD_SECURITY.findall(text):
-        yield f"it violates the Pod Security level {name}"
 
 
 def _ending(job: LiveJob) -> datetime | None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from vendorsync_api.group import KIND
+from vendorsync_api.reasons import ConditionReason, Result, RunReason
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator import runs
+from vendorsync_operator.bounds import cut_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 HOURLY_LIMIT = 20
 """Events of one resource within an hour; the status has the rest."""
-_NOTE_LIMIT = 1000
+_NOTE_LIMIT = 1024
+"""Bytes of a note; the API server refuses an Event with more (events.k8s.io/v1)."""
 _COMPONENT = "vendorsync.dev/operator"
 
 
@@ -38,12 +41,15 @@ def transitions(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterator[Transi
     for entry in new.vendors:
         yield from _run_transition(before.get((entry.name, entry.stream)), entry)
         yield from _delay_transition(before.get((entry.name, entry.stream)), entry)
+    yield from _request_transition(old, new)
     yield from _ready_transition(_ready(old), _ready(new))
 
 
 def _run_transition(old: VendorStatus | None, new: VendorStatus) -> Iterator[Transition]:
     was, now = old and runs.failing(old), runs.failing(new)
     title = f"{new.name}/{new.stream}"
+    if new.result == Result.UNKNOWN and (old is None or old.result != new.result):
+        yield Transition("Warning", RunReason.REPORT_LOST, f"{title}: the report of a run is lost")
     if now and now != was:
         yield Transition("Warning", now, f"{title}: {new.message or 'the last run failed'}")
     elif was and not now:
@@ -58,16 +64,22 @@ def _delay_transition(old: VendorStatus | None, new: VendorStatus) -> Iterator[T
         yield Transition("Warning", new.delay.reason, note)
 
 
+def _request_transition(old: VendorSyncStatus, new: VendorSyncStatus) -> Iterator[Transition]:
+    """Yield that a syncRequest is done and could not start every run."""
+    if new.last_sync_request != old.last_sync_request and new.sync_request_message:
+        note = f"syncRequest {new.last_sync_request}: {new.sync_request_message}"
+        yield Transition("Warning", ConditionReason.NAME_CONFLICT, note)
+
+
 def _ready_transition(old: Condition | None, new: Condition | None) -> Iterator[Transition]:
     if new is None or (old is not None and (old.status, old.reason) == (new.status, new.reason)):
         return
-    if old is None and new.status == "True":
-        # Nothing turned. Events of a thousand new resources would be a seventh of all requests.
-        return
-    if new.status == "True":
-        yield Transition("Normal", "Ready", new.message)
-    else:
+    if new.status != "True" or new.reason == ConditionReason.BUDGET_TIGHT:
         yield Transition("Warning", new.reason, new.message)
+    elif old is not None:
+        # Events of a thousand new resources, of which nothing turned, would be a seventh of all
+        # requests.
+        yield Transition("Normal", "Ready", new.message)
 
 
 def _ready(status: VendorSyncStatus) -> Condition | None:
@@ -119,7 +131,7 @@ def _event(
         "type": transition.type,
         "reason": transition.reason,
         "action": "Reconcile",
-        "note": transition.note[:_NOTE_LIMIT],
+        "note": cut_bytes(transition.note, _NOTE_LIMIT),
         "eventTime": moment,
         "reportingController": _COMPONENT,
         "reportingInstance": instance,

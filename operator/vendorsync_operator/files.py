@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 
 from vendorsync_api.group import KIND
-from vendorsync_api.v1alpha1 import API_VERSION, VendorSync
+from vendorsync_api.v1alpha1 import API_VERSION, VendorSync, VendorSyncStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,12 +105,24 @@ def _resource(path: str, document: dict[str, Any]) -> VendorSync:
         raise FileError(f"{title}: apiVersion is {document.get('apiVersion')!r}; use {API_VERSION}")
     document = _without_nulls(document)
     try:
-        resource = VendorSync.model_validate(document | {"status": {}})
+        resource = VendorSync.model_validate(document | {"status": _status(document)})
     except ValidationError as error:
         raise FileError(f"{title}: {_fault(error)}") from error
     for fault in _faults(resource, document):
         raise FileError(f"{title}: {fault}")
     return resource
+
+
+def _status(document: dict[str, Any]) -> VendorSyncStatus:
+    """Return what a resource that was read from a cluster says of its accounts.
+
+    A file is an edit, so the generation that was accepted says nothing about it.
+    """
+    try:
+        found = VendorSyncStatus.model_validate(document.get("status") or {})
+    except ValidationError:
+        return VendorSyncStatus()
+    return found.model_copy(update={"observed_generation": None})
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any part of a document

@@ -6,6 +6,9 @@ differ. The holder may write until `renew` seconds after it *asked* for its last
 takes the Lease `duration` seconds after it *saw* that renewal, which is later. Between the two lie
 `duration - renew` seconds for requests that are on their way.
 
+A Lease whose version goes back tells that etcd was restored from a backup. Who holds it by then may
+not know yet, so whoever does not lead waits for the whole `duration`, whatever the Lease says.
+
 `Candidate` is the state without any waiting; `Election` asks the API server.
 """
 
@@ -86,21 +89,34 @@ class Candidate:
         self._seen: Record | None = None
         self._changed = 0.0
         self._asked: float | None = None
+        self._newest = 0
+        """The highest version of the Lease that was told."""
+        self._restored = False
+        """Whether the Lease went back and nobody has written it since."""
 
-    def observe(self, record: Record | None, now: float) -> None:
-        """Take the Lease as it was just read.
+    def observe(self, record: Record | None, now: float) -> bool:
+        """Take the Lease as it was just read; tell whether it is of an earlier version than before.
 
         One that vanished while somebody held it is waited for like one that is not renewed: the
         holder may not know yet.
         """
         if record is None:
             self._seen = self._seen and replace(self._seen, version="")
-            return
-        if self._seen is None or not _same_term(self._seen, record):
+            return False
+        went_back = self._goes_back(record)
+        if went_back or self._seen is None or not _same_term(self._seen, record):
             self._changed = now
+            self._restored = went_back and not self.is_leading(now)
         self._seen = record
         if record.holder != self._identity:
             self._asked = None
+        return went_back
+
+    def _goes_back(self, record: Record) -> bool:
+        version = int(record.version) if record.version.isdigit() else self._newest
+        went_back = version < self._newest
+        self._newest = version
+        return went_back
 
     def bid(self, now: float, wall: datetime) -> Record | None:
         """Return the Lease to write, one without a version to create; None while it is another's.
@@ -110,10 +126,10 @@ class Candidate:
         seen = self._seen
         if seen is None:
             return Record(self._identity, self._times.duration, 0, wall, wall)
-        if seen.holder == self._identity:
-            return replace(seen, duration=self._times.duration, renewed=wall)
         if self.wait(now) > 0:
             return None
+        if seen.holder == self._identity:
+            return replace(seen, duration=self._times.duration, renewed=wall)
         return Record(
             self._identity, self._times.duration, seen.transitions + 1, wall, wall, seen.version
         )
@@ -121,13 +137,15 @@ class Candidate:
     def wait(self, now: float) -> float:
         """Return for how many seconds the Lease cannot be taken, unless it is released."""
         seen = self._seen
-        if seen is None or seen.holder in ("", self._identity):
+        if seen is None or (seen.holder in ("", self._identity) and not self._restored):
             return 0.0
         return max(self._changed + seen.duration - now, 0.0)
 
-    def won(self, record: Record, asked: float, now: float) -> None:
-        """Note that a bid was accepted; `asked` is when it was sent."""
+    def won(self, record: Record, asked: float, now: float) -> bool:
+        """Note that a bid was accepted, sent when `asked`; tell as `observe` does."""
         self._seen, self._changed, self._asked = record, now, asked
+        self._restored = False
+        return self._goes_back(record)
 
     def resign(self, wall: datetime) -> Record | None:
         """Stop leading; return the Lease to write so that another may lead at once."""
@@ -179,7 +197,9 @@ class Election:
         now: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]],
         random: Callable[[], float],
+        restored: Callable[[], None],
     ) -> None:
+        """Take a candidate; `restored` is called when the API server went back in time."""
         self._candidate = candidate
         self._leases = leases
         self._times = times
@@ -188,6 +208,7 @@ class Election:
         self._now = now
         self._sleep = sleep
         self._random = random
+        self._restored = restored
         self._why = ""
         """Why the last attempt failed; one outage is told once."""
         self._leading = asyncio.Event()
@@ -267,7 +288,8 @@ class Election:
         if self._candidate.is_leading(self._clock()) and await self._write():
             return
         record = await self._leases.read()
-        self._candidate.observe(record, self._clock())
+        if self._candidate.observe(record, self._clock()):
+            self._restored()
         await self._write()
 
     async def _write(self) -> bool:
@@ -279,7 +301,8 @@ class Election:
         record = await write(wanted)
         if record is None:
             return False
-        self._candidate.won(record, asked, self._clock())
+        if self._candidate.won(record, asked, self._clock()):
+            self._restored()
         return True
 
     def _rest(self) -> float:

@@ -18,11 +18,20 @@ from typing import Any
 from vendorsync_api import run
 from vendorsync_api.group import KIND
 from vendorsync_api.reasons import Trigger
+from vendorsync_api.v1alpha1 import SecretKeyRef
+from vendorsync_operator.names import FIELD_MANAGER
 
 Key = tuple[str, str]
 """Namespace and name."""
 Document = dict[str, Any]
 """An object of the API as JSON."""
+Claim = tuple[str, str, str, int]
+"""Namespace, Secret of a database, key of the Secret, and organization id.
+
+Secrets of two namespaces are two, whatever they hold, and two Secrets may hold the same URL. Whose
+the organization is in a database is decided there, by its binding.
+"""
+_DATABASE = SecretKeyRef()
 _PROMPT_SECONDS = 30
 """After its tick, in which a scheduled Job is usually made; see delays.LATE."""
 
@@ -36,6 +45,8 @@ class LiveResource:
     version: str
     generation: int
     organization: int | None
+    database: tuple[str, str]
+    """Name of the Secret with the database's URL, and the key in it."""
     created: str
     deleting: bool
     text: bytes
@@ -46,6 +57,7 @@ class LiveResource:
         metadata = document["metadata"]
         kept = ("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp")
         spec = document.get("spec") or {}
+        secret = (spec.get("database") or {}).get("secretRef") or {}
         body = {
             "metadata": {name: metadata[name] for name in kept if name in metadata},
             "spec": spec,
@@ -57,6 +69,10 @@ class LiveResource:
             version=metadata.get("resourceVersion", ""),
             generation=metadata.get("generation", 0),
             organization=(spec.get("organization") or {}).get("id"),
+            database=(
+                intern(secret.get("name") or _DATABASE.name),
+                intern(secret.get("key") or _DATABASE.key),
+            ),
             created=metadata.get("creationTimestamp", ""),
             deleting="deletionTimestamp" in metadata,
             text=_text(body),
@@ -87,8 +103,15 @@ class LiveResource:
         return self
 
     @property
+    def claim(self) -> Claim | None:
+        """What only one resource may have, None for one without an organization."""
+        if self.organization is None:
+            return None
+        return (self.key[0], *self.database, self.organization)
+
+    @property
     def seniority(self) -> tuple[str, Key]:
-        """Orders the resources of one organization, the oldest first."""
+        """Orders the resources of one claim, the oldest first."""
         return self.created, self.key
 
 
@@ -106,6 +129,10 @@ class LiveCronJob:
     owner_uid: str
     owner_name: str
     resource: str
+    instance: str
+    """The operator instance that keeps it; empty for one from before there were any."""
+    touched: bool
+    """Another field manager than ours, or nobody knows which, wrote it too."""
     suspended: bool
     created: str
     """RFC 3339 UTC; ticks before that are none of its own."""
@@ -133,6 +160,8 @@ class LiveCronJob:
             owner_uid=intern(owner.get("uid", "")),
             owner_name=intern(owner.get("name", "")),
             resource=intern(labels.get(run.RESOURCE_LABEL, "") if managed else ""),
+            instance=intern(labels.get(run.INSTANCE_LABEL, "")),
+            touched=_is_touched(metadata),
             suspended=bool(spec.get("suspend")),
             created=intern(metadata.get("creationTimestamp") or ""),
             ticked=intern((document.get("status") or {}).get("lastScheduleTime") or ""),
@@ -141,6 +170,12 @@ class LiveCronJob:
             packed=b"" if settled else zlib.compress(text, 1),
             settled=settled,
         )
+
+    @property
+    def hash(self) -> str:
+        """The hash of what was rendered when it was written; only while it is not settled."""
+        annotations = self.document["metadata"].get("annotations") or {}
+        return str(annotations.get(run.HASH_ANNOTATION, ""))
 
     @property
     def affected(self) -> tuple[Key, ...]:
@@ -188,11 +223,15 @@ class LiveJob:
     cron_job: str
     trigger: Trigger
     created: str = ""
-    """Kept until it is finished, like the next three."""
+    """Kept until it is finished, like the next five."""
     waiting: bool = False
     """No container of it runs."""
     tried: bool = False
     """It has a pod, or had one."""
+    active: bool = False
+    """It has a pod that has not ended."""
+    ran: bool = False
+    """It is active, and its containers were seen to run; one of them may have ended since."""
     deadline_seconds: int = 0
     """After its start, when Kubernetes ends it; 0 for never."""
     started: str = ""
@@ -211,6 +250,7 @@ class LiveJob:
         going = {
             "created": metadata.get("creationTimestamp", ""),
             "waiting": not status.get("ready"),
+            "active": bool(status.get("active")),
             "tried": any(status.get(name) for name in ("active", "failed", "terminating")),
             "deadline_seconds": (document.get("spec") or {}).get("activeDeadlineSeconds") or 0,
         }
@@ -241,9 +281,10 @@ class LiveJob:
         """Whether a change of it is worth a visit: its end, and a start that no clock expects.
 
         A Job that its CronJob made in time is looked at when it should be under way; that costs a
-        run that starts as it should no visit.
+        run that starts as it should no visit. One that ran and is not ready any more, while its pod
+        has not ended, may be kept from its end.
         """
-        return bool(self.finished) or (self.waiting and not self._is_prompt())
+        return bool(self.finished) or (self.waiting and (self.ran or not self._is_prompt()))
 
     def _is_prompt(self) -> bool:
         """Tell whether it was made within half a minute after the tick that its name ends with."""
@@ -257,9 +298,11 @@ class LiveJob:
         """Tell whether nothing that we use differs."""
         return replace(self, version=other.version) == other
 
-    def after(self, _: LiveJob) -> LiveJob:
+    def after(self, older: LiveJob) -> LiveJob:
         """Return it with what was found out about its predecessor."""
-        return self
+        if self.uid != older.uid or not self.active:
+            return self
+        return replace(self, ran=older.ran or (older.active and not older.waiting))
 
 
 def _text(body: Document) -> bytes:
@@ -280,6 +323,17 @@ def _controller(metadata: Document, kind: str) -> dict[str, str]:
         if owner.get("controller"):
             return owner if owner.get("kind") == kind else {"uid": owner.get("uid", "")}
     return {}
+
+
+def rivals(metadata: Document) -> tuple[str, ...]:
+    """Return the other field managers that wrote the object itself, not its status."""
+    found = metadata.get("managedFields") or ()
+    names = {str(entry.get("manager")) for entry in found if not entry.get("subresource")}
+    return tuple(sorted(names - {FIELD_MANAGER}))
+
+
+def _is_touched(metadata: Document) -> bool:
+    return not metadata.get("managedFields") or bool(rivals(metadata))
 
 
 def _trigger(annotations: dict[str, str]) -> Trigger:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
     from vendorsync_api.v1alpha1 import Delay
+    from vendorsync_operator.runs import Outcome
 
 FIRST_WAIT = 60.0
 """Seconds between the first two lists about one object; each further wait is twice as long."""
@@ -23,10 +24,20 @@ there is one cause for all; asking about each run would make it worse."""
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What was found about one object."""
+
+    delay: Delay | None = None
+    """What keeps it, if anything does."""
+    end: Outcome | None = None
+    """How its run ended, although its Job goes on."""
+
+
+@dataclass(frozen=True)
 class Look:
     """What was found about one object, and when to ask again, in seconds of the clock."""
 
-    found: Delay | None
+    found: Finding
     due: float
     wait: float
 
@@ -57,8 +68,8 @@ class Lookout:
         self._ration = ration
         self._looks: dict[str, Look] = {}
 
-    async def look(self, uid: str, ask: Callable[[], Awaitable[Delay | None]]) -> Look | None:
-        """Return what keeps an object, as it was found last or by asking.
+    async def look(self, uid: str, ask: Callable[[], Awaitable[Finding]]) -> Look | None:
+        """Return what is known about an object, as it was found last or by asking.
 
         None if it was never asked about and the ration is used up.
         """

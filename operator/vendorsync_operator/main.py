@@ -5,10 +5,13 @@ there is, then what changes. One that loses the Lease goes on watching and waits
 does not end, since what costs a leader its Lease is most often an API server that is away, and a
 restart would only add the kubelet's pause to that.
 
-Start: the first lists, then the workers, so that nothing is decided on half a picture. Stop, on
-SIGTERM: the workers, then the Lease, so that another operator takes over at once; then the streams,
-kopf and the connections. A part that ends by itself, and a stream that falls silent, end the
-process, which is meant to die and restart cheaply.
+Nothing is decided on half a picture: a namespace is served from when its lists are read, however
+the others fare. Stop, on SIGTERM: the workers, then the Lease, so that another operator takes over
+at once; then the streams, kopf and the connections. A part that ends by itself, and a stream that
+falls silent, end the process, which is meant to die and restart cheaply.
+
+A restore of etcd shows in the Lease, which is asked for every two seconds: its version goes back.
+Then the workers stop, every stream lists anew, and the work begins as after a start.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import secrets
 import signal
 import socket
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -42,15 +45,17 @@ from vendorsync_operator.cluster.transport import (
     own_namespace,
 )
 from vendorsync_operator.events import Recorder
+from vendorsync_operator.picture import Picture
 from vendorsync_operator.queue import Queue
 from vendorsync_operator.reconcile import Reconciler
-from vendorsync_operator.watch import Follower
+from vendorsync_operator.watch import Follower, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import aiohttp
 
+    from vendorsync_operator.cluster.streams import ApiServerSource
     from vendorsync_operator.live import Key
     from vendorsync_operator.settings import Settings
 
@@ -58,6 +63,11 @@ logger = logging.getLogger(__name__)
 
 _CHUNK_SIZE = 500
 _DRAIN_SECONDS = 10.0
+"""How long a part may take to end that was told to; then the next one is told."""
+_PARTS = 5
+"""Of a stop, in their order: work, election, streams, the wait for the signal, kopf."""
+STOP_SECONDS = _PARTS * _DRAIN_SECONDS + lease.Times().retry + health.CLOSE_SECONDS
+"""The longest that the operator takes to stop; a pod has to be given more."""
 _CHECK_SECONDS = 5.0
 """Between two looks at the health of the streams."""
 
@@ -129,15 +139,15 @@ class _Operator:
         self._watchdog = watchdog
         self._api = api
         self._cache = Cache(self._changed)
+        self._picture = Picture(self._completed)
         self._queue: Queue[Key] | None = None
         """Of the time that this operator leads; a standby has none."""
+        self._restored = asyncio.Event()
         self._election = self._candidacy(identity)
         self._followers = list(self._follow())
         base = urlsplit(api.server).path.rstrip("/")
         self._intakes = {
-            base + source.path: intake.Intake(
-                self._cache.resources, source.namespace, watchdog.expect(source.name)
-            )
+            base + source.path: intake.Intake(self._cache.resources, self._stream(source))
             for source in sources(api, PLURAL, settings.namespaces)
         }
 
@@ -153,11 +163,27 @@ class _Operator:
             now=lambda: datetime.now(UTC),
             sleep=asyncio.sleep,
             random=random.random,
+            restored=self._turn_back,
         )
 
     def _changed(self, key: Key) -> None:
-        if self._queue is not None:
+        if self._queue is not None and self._picture.shows(key[0]):
             self._queue.add(key)
+
+    def _completed(self, namespace: str | None) -> None:
+        """Serve a namespace whose lists are read."""
+        for live in list(self._cache.resources):
+            if namespace in (None, live.key[0]):
+                self._changed(live.key)
+
+    def _turn_back(self) -> None:
+        """Begin anew, since the API server went back in time: nothing that is known counts."""
+        why = "the API server went back in time and is listed anew"
+        for follower in self._followers:
+            follower.relist(why)
+        for taken in self._intakes.values():
+            taken.relist(why)
+        self._restored.set()
 
     def _stalled(self) -> float:
         return self._queue.stalled() if self._queue is not None else 0.0
@@ -165,13 +191,17 @@ class _Operator:
     def _follow(self) -> Iterator[Follower]:
         for plural, store in (("cronjobs", self._cache.cron_jobs), ("jobs", self._cache.jobs)):
             for source in sources(self._api, plural, self._settings.namespaces):
-                yield Follower(
-                    source,
-                    store,
-                    pulse=self._watchdog.expect(source.name),
-                    sleep=asyncio.sleep,
-                    random=random.random,
-                )
+                yield Follower(source, store, self._stream(source))
+
+    def _stream(self, source: ApiServerSource) -> Stream:
+        return Stream(
+            source.name,
+            source.namespace,
+            pulse=self._watchdog.expect(source.name, source.namespace),
+            part=self._picture.expect(source.name, source.namespace),
+            sleep=asyncio.sleep,
+            random=random.random,
+        )
 
     async def run(self) -> None:
         """Run all parts until a signal asks to stop, or one of them ends."""
@@ -183,6 +213,7 @@ class _Operator:
         checks = asyncio.create_task(self._check(), name="checks")
         election = asyncio.create_task(self._election.run(), name="election")
         work = asyncio.create_task(self._work(), name="work")
+        start = asyncio.create_task(self._start(), name="start")
         stop = asyncio.create_task(asked.wait(), name="stop")
         try:
             done, _ = await asyncio.wait(
@@ -194,7 +225,7 @@ class _Operator:
                 raise OperatorError(f"the task {task.get_name()} ended by itself")
             logger.info("stopping")
         finally:
-            await _stop([checks, work])
+            await _stop([checks, start, work])
             await _stop([election])
             await self._election.release()
             for part in (streams, [stop], [framework]):
@@ -211,11 +242,11 @@ class _Operator:
             await asyncio.sleep(_CHECK_SECONDS)
         raise OperatorError("; ".join(before))
 
-    async def _work(self) -> None:
-        """Reconcile whenever this operator leads."""
-        followed = [follower.listed for follower in self._followers]
-        for listed in (*followed, *(each.listed for each in self._intakes.values())):
-            await listed.wait()
+    async def _start(self) -> None:
+        """Tell that the first lists are read; those of some namespaces are not waited for long."""
+        await self._picture.begun.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._picture.whole.wait(), health.DENIAL_LIMIT)
         self._watchdog.started(self._stalled, lambda: self._election.role)
         logger.info(
             "started",
@@ -223,29 +254,41 @@ class _Operator:
                 "resources": len(self._cache.resources),
                 "cron_jobs": len(self._cache.cron_jobs),
                 "jobs": len(self._cache.jobs),
+                "unserved": self._picture.unserved,
             },
         )
+
+    async def _work(self) -> None:
+        """Reconcile whenever this operator leads."""
         while True:
+            await self._picture.begun.wait()
             await self._election.gained()
             await self._lead()
 
     async def _lead(self) -> None:
-        """Reconcile until the Lease is lost; what is under way then is cut off."""
+        """Reconcile until the Lease is lost or etcd restored; what is under way is cut off then."""
+        self._restored.clear()
         queue = self._queue = self._workload()
         for live in list(self._cache.resources):
-            queue.add(live.key)
+            self._changed(live.key)
         work = asyncio.create_task(queue.work(self._settings.workers), name="workers")
         lost = asyncio.create_task(self._election.lost(), name="lost")
+        restored = asyncio.create_task(self._restored.wait(), name="restored")
         try:
-            done, _ = await asyncio.wait((work, lost), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                (work, lost, restored), return_when=asyncio.FIRST_COMPLETED
+            )
             if work in done:
                 work.result()
         finally:
             self._queue = None
-            await _stop([work, lost])
+            await _stop([work, lost, restored])
 
     def _workload(self) -> Queue[Key]:
-        """Return a queue over a reconciler that remembers nothing of an earlier time."""
+        """Return a queue over a reconciler that remembers nothing of an earlier time.
+
+        What waits in it is left alone while its namespace is not shown whole.
+        """
         reconciler = Reconciler(
             self._cache,
             ApiServerCluster(self._api, fence=self._election.fence),
@@ -255,7 +298,11 @@ class _Operator:
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
         )
-        return Queue(reconciler.reconcile, clock=time.monotonic, random=random.random)
+
+        async def reconcile(key: Key) -> float | None:
+            return await reconciler.reconcile(key) if self._picture.shows(key[0]) else None
+
+        return Queue(reconcile, clock=time.monotonic, random=random.random)
 
     async def _watch_resources(self, asked: asyncio.Event) -> asyncio.Task[None]:
         """Start kopf; `asked` is set by the signals that kopf would stop at by itself."""

@@ -1,9 +1,11 @@
-"""Names of the objects that belong to a resource."""
+"""Names: of the objects that belong to a resource, and our own."""
 
 from __future__ import annotations
 
 import hashlib
 
+FIELD_MANAGER = "vendorsync-operator"
+"""What the API server calls this operator as the owner of fields."""
 CRON_JOB_LIMIT = 52
 """The CronJob controller adds a dash and ten digits, and a Job's name has at most 63 characters."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vendorsync_api.reasons import DelayReason
 from vendorsync_operator import delays, runs, status
 from vendorsync_operator.live import LiveCronJob, LiveJob
-from vendorsync_operator.lookout import Lookout, Ration
+from vendorsync_operator.lookout import Finding, Lookout, Ration
 from vendorsync_operator.ports import RefusedError
 from vendorsync_operator.visit import RETRY_SECONDS, Visit, owns
 
@@ -54,7 +54,10 @@ class Overdue:
     async def delays(
         self, visit: Visit, outcomes: tuple[runs.Outcome, ...]
     ) -> dict[tuple[str, str], Delay]:
-        """Return what keeps the runs that are overdue."""
+        """Return what keeps the runs that are overdue.
+
+        Ends of runs whose Jobs go on are found on the way and left in the visit.
+        """
         going: dict[str, list[LiveJob]] = {}
         for job in self._cache.jobs.of(visit.live.key):
             if not job.finished and job.created >= visit.live.created:
@@ -80,26 +83,34 @@ class Overdue:
 
     async def _stuck(self, visit: Visit, jobs: list[LiveJob]) -> Delay | None:
         """Return what keeps the first of some Jobs that have not ended and is kept."""
-        now, lookout = self._now(), visit.memory.lookout
+        now, found = self._now(), None
         for job in jobs:
             due = delays.due(job)
             if now < due:
                 visit.look_again((due - now).total_seconds())
                 continue
             visit.look_again(RETRY_SECONDS)
-            found = delays.of_time(job, now)
-            if found is None and job.waiting:
-                look = await lookout.look(job.uid, partial(self._look_into, job))
-                found = look.found if look else None
-            if found is not None:
-                return found
-        return None
+            late = delays.of_time(job, now)
+            if late is None and job.waiting:
+                late = await self._kept(visit, job)
+            found = found or late
+        return found
 
-    async def _look_into(self, job: LiveJob) -> Delay | None:
+    async def _kept(self, visit: Visit, job: LiveJob) -> Delay | None:
+        """Return what keeps a Job without a container that runs; an end of its run is noted."""
+        look = await visit.memory.lookout.look(job.uid, partial(self._look_into, job))
+        if look is None:
+            return None
+        if look.found.end is not None:
+            visit.ends.append(look.found.end)
+        return look.found.delay
+
+    async def _look_into(self, job: LiveJob) -> Finding:
         pods = await self._cluster.pods(job.key)
         if pods:
-            return delays.of_pods(job, pods, self._now())
-        return delays.without_pod(job, await self._refusals(job.key[0], job.uid))
+            delay = delays.of_pods(job, pods, self._now())
+            return Finding(delay, runs.early_outcome(job, pods))
+        return Finding(delays.without_pod(job, await self._refusals(job.key[0], job.uid)))
 
     async def _unstarted(
         self, visit: Visit, accepted: Accepted, *, has_ended: bool
@@ -120,7 +131,7 @@ class Overdue:
             if look is None:
                 visit.undecided.add(assignment.key)
                 visit.look_again(RETRY_SECONDS)
-            return look.found if look else None
+            return look.found.delay if look else None
         return entry.delay if entry.delay and entry.delay.reason in _UNSTARTED else None
 
     def _serves(self, visit: Visit, live: LiveCronJob) -> bool:
@@ -128,15 +139,16 @@ class Overdue:
         is_applied = live.key[1] in visit.memory.applied
         return is_applied and owns(visit.live, live) and not visit.failure
 
-    async def _look_for(self, live: LiveCronJob, tick: str) -> Delay | None:
-        """Return why a CronJob made no Job for a tick; None if we have only not heard of it."""
+    async def _look_for(self, live: LiveCronJob, tick: str) -> Finding:
+        """Return why a CronJob made no Job for a tick; nothing if we only have not heard of it."""
         found = await self._cluster.read_cron_job(live.key)
         if found is None:
-            return None
+            return Finding()
         self._cache.cron_jobs.found(found)
         if LiveCronJob.of(found).ticked >= tick:
-            return None
-        return delays.without_job(await self._refusals(live.key[0], live.uid), since=tick)
+            return Finding()
+        refusals = await self._refusals(live.key[0], live.uid)
+        return Finding(delays.without_job(live.key[1], refusals, since=tick))
 
     async def _refusals(self, namespace: str, uid: str) -> list[Document]:
         try:

@@ -54,5 +54,7 @@ def _minutes(entry: VendorStatus, gap: int) -> int | None:
 def _slowed(timetable: Timetable, minutes: int) -> Timetable:
     # Working out the ticks of a timetable takes longer than the rest of a visit.
     slower = timetable.slowed(minutes)
-    # Its runs are some of the usual ones: of those every three hours, none but every six.
-    return slower if slower.shortest_gap <= LONGEST else timetable
+    # Its runs are some of the usual ones: of those every three hours, none but every six. And where
+    # a day has but one of them, none is left out.
+    is_slower = slower.expression != timetable.expression and slower.shortest_gap <= LONGEST
+    return slower if is_slower else timetable

@@ -15,7 +15,7 @@ class RefusedError(Exception):
 
 
 class ConflictError(Exception):
-    """What was to be created exists."""
+    """What was to be created exists, or what was to be changed is gone."""
 
 
 class Cluster(Protocol):
@@ -34,8 +34,8 @@ class Cluster(Protocol):
     async def apply_cron_job(self, rendered: Document, uid: str | None) -> Document:
         """Apply a CronJob to the object of that uid, or create it; return it as it lives.
 
-        Without a uid it is created, and ConflictError is raised if one of that name exists, of
-        which nothing is changed.
+        Without a uid it is created. ConflictError is raised if one of that name exists that has
+        not this uid, and if the one of this uid is gone; nothing is changed then.
         """
 
     async def suspend_cron_job(self, key: Key) -> Document | None:

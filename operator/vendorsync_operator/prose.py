@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_operator import runs
+from vendorsync_operator.bounds import cut_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     )
 
 _PART_LIMIT = 300
-"""Most characters that a condition says of one vendor and stream, without the advice."""
+"""Most bytes that a condition says of one vendor and stream, without the advice."""
 PARTS_LIMIT = 600
-"""Most characters of all these parts, so that the status stays small: many of them are shorter."""
+"""Most bytes of all these parts, so that the status stays small: many of them are shorter."""
 _SHORTEST_PART = 60
 """With less than that for each part, names are told by reason."""
 _ACTIONABLE = frozenset(
@@ -37,6 +38,7 @@ _ACTIONABLE = frozenset(
 )
 """Their sentences name what is possible or what to do; the advice would say it again."""
 _Reason = TypeVar("_Reason", bound=str)
+_Told = TypeVar("_Told")
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,11 @@ def told_entries(found: Iterable[tuple[str, VendorStatus, str]]) -> list[tuple[s
     room = min(_PART_LIMIT, PARTS_LIMIT // max(len(parts), 1))
     if room >= _SHORTEST_PART:
         return [
-            (reason, cut(": ".join(filter(None, (title(entry), reason, message))), room))
+            (reason, cut_bytes(": ".join(filter(None, (title(entry), reason, message))), room))
             for reason, entry, message in parts
         ]
-    groups = by_reason((reason, title(entry)) for reason, entry, _ in parts)
-    return [(reason, f"{reason}: {', '.join(names)}") for reason, names in groups]
+    groups = by_reason((reason, entry) for reason, entry, _ in parts)
+    return [(reason, f"{reason}: {_titles(entries)}") for reason, entries in groups]
 
 
 def told_problems(problems: Iterable[Problem]) -> str:
@@ -89,9 +91,9 @@ def told_problems(problems: Iterable[Problem]) -> str:
     )
 
 
-def by_reason(told: Iterable[tuple[_Reason, str]]) -> Iterable[tuple[_Reason, list[str]]]:
+def by_reason(told: Iterable[tuple[_Reason, _Told]]) -> Iterable[tuple[_Reason, list[_Told]]]:
     """Return what is told of each reason, in the order in which they first appear."""
-    found: dict[_Reason, list[str]] = {}
+    found: dict[_Reason, list[_Told]] = {}
     for reason, text in told:
         found.setdefault(reason, []).append(text)
     return found.items()
@@ -103,11 +105,12 @@ def advised(told: Iterable[str], advice: str) -> str:
     return " ".join(filter(None, [*sentences, advice]))
 
 
-def cut(text: str, limit: int) -> str:
-    """Return a text of at most that many characters, an ellipsis for what is cut off."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
 def title(entry: VendorStatus) -> str:
     """Return `vendor/stream`."""
     return f"{entry.name}/{entry.stream}"
+
+
+def _titles(entries: Iterable[VendorStatus]) -> str:
+    """Return `plants of a, b and alerts of a`, which is the shortest way to name many."""
+    groups = by_reason((entry.stream, entry.name) for entry in entries)
+    return " and ".join(f"{stream} of {', '.join(names)}" for stream, names in groups)

@@ -14,5 +14,5 @@ class Pulse(Protocol):
     def failed(self, why: str) -> None:
         """Take note of an attempt that failed."""
 
-    def denied(self, why: str) -> None:
-        """Take note of an attempt that the server refused to us."""
+    def denied(self, why: str) -> bool:
+        """Take note of an attempt that the server refused to us; tell whether that lasts."""

@@ -2,7 +2,8 @@
 
 The server stores `0.5` as `500m` and `1024Mi` as `1Gi`; what is rendered must compare equal with
 what lives. The rules are those of `k8s.io/apimachinery/pkg/api/resource`, together with the
-rounding to thousandths that pod templates get.
+rounding to thousandths that pod templates get. An amount above LARGEST is refused: the server would
+store `1e1000`, which no node has and which could not be compared with anything.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+LARGEST = 2**63 - 1
+"""What the server counts exactly, and to which it lowers larger binary amounts."""
+
 _PATTERN = re.compile(
     r"(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+))"
-    r"(?P<suffix>[KMGTPE]i|[numkMGTPE]|[eE](?P<exponent>[+-]?\d{1,3}))?",
+    r"(?P<suffix>[KMGTPE]i|[numkMGTPE]|[eE](?P<exponent>[+-]?\d+))?",
     re.ASCII,
 )
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -22,10 +26,12 @@ _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _MILLI = Fraction(1, 1000)
 _LETTERS = ("m", "", "k", "M", "G", "T", "P", "E")
 _POWERS = ("e-3", "", "e3", "e6", "e9", "e12", "e15", "e18")
+_LONGEST = 80
+"""Characters of a text that is looked at, and the exponent beyond which the rest does not count."""
 
 
 class QuantityError(ValueError):
-    """A text that is no quantity; the message names it."""
+    """A text that is no quantity, or one that is too large; the message names it."""
 
 
 # A few amounts are in every CronJob, and each is looked at in each visit.
@@ -38,9 +44,12 @@ def value(text: str | int) -> Fraction:
     match = _match(text)
     number, suffix = Fraction(match["number"]), match["suffix"] or ""
     if suffix in _BINARY:
-        return _rounded(number * 2 ** _BINARY[suffix])
-    power = _DECIMAL[suffix] if match["exponent"] is None else int(match["exponent"])
-    return _rounded(number * Fraction(10) ** power)
+        found = number * 2 ** _BINARY[suffix]
+    else:
+        found = number * Fraction(10) ** _power(match, suffix)
+    if abs(found) > LARGEST:
+        raise QuantityError(f"{_shown(text)} is more than any node has; the most is {LARGEST}")
+    return _rounded(found)
 
 
 @_amounts
@@ -53,10 +62,22 @@ def canonical(text: str | int) -> str:
 
 
 def _match(text: str | int) -> re.Match[str]:
-    match = _PATTERN.fullmatch(str(text))
+    found = str(text)
+    match = _PATTERN.fullmatch(found) if len(found) <= _LONGEST else None
     if match is None:
-        raise QuantityError(f"{text!r} is not a quantity; write for example 250m or 128Mi")
+        raise QuantityError(f"{_shown(text)} is not a quantity; write for example 250m or 128Mi")
     return match
+
+
+def _power(match: re.Match[str], suffix: str) -> int:
+    if match["exponent"] is None:
+        return _DECIMAL[suffix]
+    # The number itself is shorter than that, so a further power would change nothing.
+    return min(max(int(match["exponent"]), -2 * _LONGEST), 2 * _LONGEST)
+
+
+def _shown(text: str | int) -> str:
+    return repr(str(text)[:_LONGEST])
 
 
 def _rounded(number: Fraction) -> Fraction:

@@ -1,7 +1,8 @@
 """A queue of keys: one worker per key at a time, duplicates merged, failures tried again later.
 
-A key that waits for its next try occupies no worker. `Schedule` is the state without any waiting;
-`Queue` lets workers wait on it.
+A key that waits for its next try occupies no worker, and those that failed last time occupy at most
+half of the workers, so that what hangs keeps nobody else waiting. `Schedule` is the state without
+any waiting; `Queue` lets workers wait on it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ class Schedule(Generic[K]):
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
+        self._retries: int | None = None
+        """Keys that failed last time that may run at once; as many as there are if None."""
         self._ready: OrderedDict[K, float] = OrderedDict()
+        self._ready_again: OrderedDict[K, float] = OrderedDict()
+        """Those that failed last time."""
         self._running: dict[K, float] = {}
         self._finished = float("-inf")
         self._again: set[K] = set()
@@ -37,17 +42,22 @@ class Schedule(Generic[K]):
         self._pushed = 0
         self._failures: dict[K, int] = {}
 
+    def limit_retries(self, limit: int) -> None:
+        """Let at most so many keys run at once that failed last time."""
+        self._retries = limit
+
     def add(self, key: K, now: float) -> None:
         """Make a key ready; while it runs, let it run once more."""
         if key in self._running:
             self._again.add(key)
         else:
             self._due.pop(key, None)
-            self._ready.setdefault(key, now)
+            lane = self._ready_again if key in self._failures else self._ready
+            lane.setdefault(key, now)
 
     def add_later(self, key: K, at: float) -> None:
         """Make a key ready at a time, unless it is due earlier."""
-        if key in self._ready or key in self._again or self._due.get(key, at + 1) <= at:
+        if self._is_ready(key) or key in self._again or self._due.get(key, at + 1) <= at:
             return
         self._due[key] = at
         self._pushed += 1
@@ -56,9 +66,10 @@ class Schedule(Generic[K]):
     def take(self, now: float) -> K | None:
         """Return a ready key, which runs from now on, or None."""
         self._wake(now)
-        if not self._ready:
+        lane = self._lane()
+        if not lane:
             return None
-        key, _ = self._ready.popitem(last=False)
+        key, _ = lane.popitem(last=False)
         self._running[key] = now
         self._due.pop(key, None)
         return key
@@ -94,8 +105,21 @@ class Schedule(Generic[K]):
         been ready while no other was finished. A long queue that moves does not stand still.
         """
         running = now - min(self._running.values(), default=now)
-        waiting = now - max(min(self._ready.values(), default=now), self._finished)
+        ready = [*self._ready.values(), *self._ready_again.values()]
+        waiting = now - max(min(ready, default=now), self._finished)
         return max(running, waiting)
+
+    def _is_ready(self, key: K) -> bool:
+        return key in self._ready or key in self._ready_again
+
+    def _lane(self) -> OrderedDict[K, float]:
+        """Return where the next key is taken from: the one that waits longest and may run."""
+        running = sum(key in self._failures for key in self._running)
+        if self._retries is not None and running >= self._retries:
+            return self._ready
+        first = next(iter(self._ready.values()), float("inf"))
+        again = next(iter(self._ready_again.values()), float("inf"))
+        return self._ready if first <= again else self._ready_again
 
     def _finish(self, key: K, now: float, again_at: float | None) -> None:
         del self._running[key]
@@ -146,6 +170,7 @@ class Queue(Generic[K]):
     async def work(self, workers: int) -> None:
         """Handle keys until cancelled, at most `workers` at once."""
         slots = asyncio.Semaphore(workers)
+        self._schedule.limit_retries(max(workers // 2, 1))
         async with asyncio.TaskGroup() as group:
             while True:
                 await slots.acquire()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from vendorsync_api import run
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_api.v1alpha1 import Metadata, VendorSync, VendorSyncStatus
-from vendorsync_operator import accept, events, pace, resolve, runs, status
+from vendorsync_operator import accept, events, pace, reading, resolve, runs, status
 from vendorsync_operator.cronjobs import CronJobs
 from vendorsync_operator.overdue import Overdue
 from vendorsync_operator.prose import Problem
 from vendorsync_operator.request import Requests
+from vendorsync_operator.statuses import Statuses
 from vendorsync_operator.verdicts import Sight
 from vendorsync_operator.visit import RETRY_SECONDS, Memory, ResourceGoneError, Visit
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from vendorsync_api.v1alpha1 import Delay, VendorSync
     from vendorsync_operator.accept import Policies
     from vendorsync_operator.cache import Cache
-    from vendorsync_operator.live import Key, LiveResource
+    from vendorsync_operator.live import Key, LiveJob, LiveResource
     from vendorsync_operator.lookout import Ration
     from vendorsync_operator.ports import Cluster
     from vendorsync_operator.settings import Settings
@@ -38,7 +40,16 @@ logger = logging.getLogger(__name__)
 Document = dict[str, Any]
 
 
-_RETRIED = (ConditionReason.API_REFUSED, ConditionReason.NAME_CONFLICT)
+TOLD_FAILURES = 2
+"""Visits in a row in which a write failed, from which on the status tells of it."""
+OUTCOMES_KEPT = 100
+"""Outcomes of one resource that are kept although their Jobs are gone, until they are written."""
+_RETRIED = {
+    ConditionReason.API_REFUSED: RETRY_SECONDS,
+    ConditionReason.NAME_CONFLICT: RETRY_SECONDS,
+    ConditionReason.AWAITING_REMOVAL: 5.0,
+}
+"""When to look again at what others have to put right, in seconds."""
 
 
 class Reconciler:
@@ -65,6 +76,7 @@ class Reconciler:
         self._cron_jobs = CronJobs(cache, cluster, settings)
         self._requests = Requests(cache, cluster, settings)
         self._overdue = Overdue(cache, cluster, now, clock)
+        self._statuses = Statuses(cache, cluster, settings.status_interval, recorder, now, clock)
         self._memories: dict[Key, Memory] = {}
 
     @property
@@ -79,27 +91,80 @@ class Reconciler:
             self._forget(key)
             return None
         try:
-            resource = VendorSync.model_validate_json(live.text)
+            resource = reading.resource(live.text)
         except ValidationError as error:
             return await self._refuse(live, error)
-        assignments = resolve.assignments(resource, self._settings.schedule)
-        visit = Visit(live, resource, self._memory(live), assignments)
+        visit = self._visit(live, resource)
+        keeper = self._cron_jobs.keeper(live)
+        if keeper != self._settings.instance:
+            return await self._stand_aside(visit, keeper)
         try:
             await self._apply(visit)
             await self._requests.honour(visit)
         except ResourceGoneError:
             self._cache.resources.drop(key, live.uid)
             return None
-        if visit.failure and resource.status.observed_generation is None:
-            raise visit.failure
-        new = status.compute(resource.status, await self._see(visit), self._now())
-        delay = await self._record(live, resource.status, new)
+        return await self._conclude(visit)
+
+    async def _conclude(self, visit: Visit) -> float | None:
+        """Write the status, whatever failed, so that one failure hides no other vendor's results.
+
+        Raises the failure after that, so that the visit is tried again. Of a failure that passes
+        with the next try nothing is told.
+        """
+        memory, known = visit.memory, visit.resource.status.observed_generation
+        memory.failed = visit.failed
         if visit.failure:
-            # After the status, so that one write that fails hides no other vendor's results.
+            memory.failures += 1
+        else:
+            memory.failures, memory.words = 0, ""
+        is_told = memory.failures >= TOLD_FAILURES
+        if visit.failure and known is None and not is_told:
             raise visit.failure
-        if any(problem.reason in _RETRIED for problem in visit.problems):
-            visit.look_again(RETRY_SECONDS)
+        sight = await self._see(visit, is_told=is_told)
+        new = status.compute(visit.resource.status, sight, self._now())
+        delay = await self._statuses.write(visit.live, memory, visit.resource.status, new)
+        if failure := visit.failure or visit.unread:
+            raise failure
+        for problem in visit.problems:
+            if problem.reason in _RETRIED:
+                visit.look_again(_RETRIED[problem.reason])
         return min((wait for wait in (delay, visit.again) if wait is not None), default=None)
+
+    async def _stand_aside(self, visit: Visit, keeper: str) -> float | None:
+        """Leave a resource to the other operator that keeps its CronJobs.
+
+        If nobody keeps its status for a while, the other operator is most likely gone. The status
+        then says so, since otherwise it would look well for ever.
+        """
+        memory, found = visit.memory, visit.resource.status
+        jobs = self._cache.jobs.of(visit.live.key)
+        untold = (
+            runs.unrecorded(visit.entry(each.key), jobs, since=visit.live.created)
+            for each in visit.assignments
+        )
+        if found.observed_generation == visit.live.generation and not any(untold):
+            memory.lagging = None
+            return None
+        now = self._clock()
+        memory.lagging = now if memory.lagging is None else memory.lagging
+        if now - memory.lagging < RETRY_SECONDS:
+            return RETRY_SECONDS - (now - memory.lagging)
+        logger.warning(
+            "another operator keeps this resource, and its status stands still",
+            extra={"resource": visit.live.key, "instance": keeper},
+        )
+        visit.problems.append(_kept_elsewhere(visit.live, keeper, self._settings.instance))
+        new = status.compute(found, await self._see(visit, is_told=False), self._now())
+        return await self._statuses.write(visit.live, memory, found, new)
+
+    def _visit(self, live: LiveResource, resource: VendorSync) -> Visit:
+        memory = self._memory(live)
+        if resource.status.observed_generation is None:
+            # A new status, or one that somebody took away: nothing of it was told.
+            memory.told.clear()
+        assignments = resolve.assignments(resource, self._settings.schedule)
+        return Visit(live, resource, memory, assignments, self._clock, self._clock())
 
     def _forget(self, key: Key) -> None:
         self._memories.pop(key, None)
@@ -114,22 +179,21 @@ class Reconciler:
 
     async def _refuse(self, live: LiveResource, error: ValidationError) -> float | None:
         """Say in the status that the resource cannot be read, and touch nothing else."""
-        fault = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        problem = Problem(ConditionReason.SPEC_INVALID, f"{where}: {fault['msg']}")
-        try:
-            old = VendorSyncStatus.model_validate(live.document["status"])
-        except ValidationError:
-            old = VendorSyncStatus()
+        problem = Problem(ConditionReason.SPEC_INVALID, reading.fault(error))
+        old = reading.status(live.document["status"])
         generation = live.document["metadata"].get("generation", 0)
-        return await self._record(live, old, status.refused(old, problem, generation, self._now()))
+        return await self._statuses.write(
+            live, self._memory(live), old, status.refused(old, problem, generation, self._now())
+        )
 
     async def _apply(self, visit: Visit) -> None:
         """Bring the CronJobs in step with the spec."""
         older = self._cache.older_sibling(visit.live)
         if older is not None:
             visit.problems.append(_duplicate(visit.live, older))
-        for assignment in visit.assignments:
+        # What failed last time comes last, so that it keeps nobody else waiting.
+        failed = visit.memory.failed
+        for assignment in sorted(visit.assignments, key=lambda each: str(each) in failed):
             verdict = accept.judge(
                 visit.resource, assignment, settings=self._settings, policies=self._policies
             )
@@ -144,25 +208,43 @@ class Reconciler:
             await visit.guarded(str(assignment), self._cron_jobs.rest(visit, assignment))
         await self._cron_jobs.prune(visit)
 
-    async def _see(self, visit: Visit) -> Sight:
+    async def _see(self, visit: Visit, *, is_told: bool) -> Sight:
+        """Return what the visit found; `is_told` if a write that fails is to be told by now."""
         outcomes = await self._read_outcomes(visit)
+        delays = await self._delays(visit, outcomes)
         timetables = {key: accepted.timetable for key, accepted in visit.accepted.items()}
         known = visit.resource.status.observed_generation
+        is_open = visit.is_unfinished and not is_told
+        problems = sorted(visit.problems, key=lambda problem: problem.subject)
+        if is_told and visit.failure:
+            subjects = ", ".join(sorted(visit.failed | visit.left))
+            visit.memory.words = visit.memory.words or _words(visit.failure)
+            problems.append(Problem(ConditionReason.API_FAILING, visit.memory.words, subjects))
         return Sight(
-            generation=known if known and visit.failure else visit.live.generation,
-            unfinished=visit.failure is not None,
+            generation=known if known and is_open else visit.live.generation,
+            unfinished=is_open,
             suspended=visit.resource.spec.suspend or not self._settings.schedule.enabled,
             switched_off=not self._settings.schedule.enabled,
             assignments=tuple(visit.assignments),
             timetables=timetables,
             shares={key: each.share for key, each in visit.accepted.items() if each.share},
-            problems=tuple(visit.problems),
-            outcomes=outcomes,
-            delays=await self._overdue.delays(visit, outcomes),
+            notices={key: each.notice for key, each in visit.accepted.items() if each.notice},
+            problems=tuple(problems),
+            outcomes=(*outcomes, *visit.ends),
+            delays=delays,
             undecided=frozenset(visit.undecided),
-            request_done=visit.request_done,
+            request=visit.request,
             namespace=visit.live.key[0],
         )
+
+    async def _delays(
+        self, visit: Visit, outcomes: tuple[runs.Outcome, ...]
+    ) -> dict[tuple[str, str], Delay]:
+        try:
+            return await self._overdue.delays(visit, outcomes)
+        except Exception as error:
+            visit.unread = visit.unread or error
+            return {key: entry.delay for key, entry in visit.entries.items() if entry.delay}
 
     async def _read_outcomes(self, visit: Visit) -> tuple[runs.Outcome, ...]:
         """Return how the Jobs ended that the status does not know; each is looked into once."""
@@ -174,62 +256,40 @@ class Reconciler:
             for job in runs.unrecorded(entry, jobs, since=visit.live.created):
                 is_read = job.uid in pending or job.uid in memory.told
                 if not is_read and job.cron_job == assignment.cron_job:
-                    pending[job.uid] = runs.outcome(job, await self._cluster.pods(job.key))
+                    await self._read_outcome(visit, job)
+        _bound(pending, {job.uid for job in jobs})
         return tuple(pending.values())
 
-    async def _record(
-        self, live: LiveResource, old: VendorSyncStatus, new: VendorSyncStatus
-    ) -> float | None:
-        """Write the status if it changed, not too often; return when to look again, in seconds."""
-        memory = self._memory(live)
-        if new.wire() == old.wire():
-            self._tell(live, memory)
-            return self._until(status.overdue_at(new, self._now()))
-        elapsed = self._clock() - memory.written
-        if elapsed < self._settings.status_interval:
-            return self._settings.status_interval - elapsed
-        found = await self._cluster.apply_status(live.key, live.uid, new.wire())
-        if found is None:
-            self._cache.resources.drop(live.key, live.uid)
-            return None
-        memory.written = self._clock()
-        self._tell(live, memory)
-        if new.last_sync_request != old.last_sync_request:
-            memory.requested.clear()
-        self._cache.status_written(found)
-        await self._announce(live, old, new)
-        if _paces(new) != _paces(old):
-            # The CronJobs follow the status that is written, so that a restart sees the same.
-            return 0.0
-        return self._until(status.overdue_at(new, self._now()))
-
-    def _tell(self, live: LiveResource, memory: Memory) -> None:
-        """Note that the status says all that was read."""
-        if memory.outcomes:
-            existing = {job.uid for job in self._cache.jobs.of(live.key)}
-            memory.told = existing & (memory.told | memory.outcomes.keys())
-            memory.outcomes.clear()
-
-    def _until(self, moment: datetime | None) -> float | None:
-        return None if moment is None else max((moment - self._now()).total_seconds(), 1.0)
-
-    async def _announce(
-        self, live: LiveResource, old: VendorSyncStatus, new: VendorSyncStatus
-    ) -> None:
-        metadata = Metadata.model_validate(live.document["metadata"])
-        for transition in events.transitions(old, new):
-            event = self._recorder.event(metadata, transition, self._now())
-            if event is None:
-                continue
-            try:
-                await self._cluster.create_event(event)
-            except Exception:
-                # The status says the same; an Event is not worth another try.
-                logger.warning("event not recorded", exc_info=True)
+    async def _read_outcome(self, visit: Visit, job: LiveJob) -> None:
+        """Look into one Job; one that cannot be read hides no other's result."""
+        try:
+            visit.memory.outcomes[job.uid] = runs.outcome(job, await self._cluster.pods(job.key))
+        except Exception as error:
+            visit.unread = visit.unread or error
 
 
-def _paces(found: VendorSyncStatus) -> list[tuple[str, str, str]]:
-    return [(e.name, e.stream, e.slowed_to) for e in found.vendors if e.slowed_to]
+def _bound(pending: dict[str, runs.Outcome], existing: set[str]) -> None:
+    """Drop the oldest outcomes of Jobs that are gone while there are too many of them."""
+    gone = [uid for uid in pending if uid not in existing]
+    for uid in gone[: max(len(gone) - OUTCOMES_KEPT, 0)]:
+        del pending[uid]
+
+
+def _words(failure: Exception) -> str:
+    """Return what a failure says, in one line; a time-out has no words of its own."""
+    if isinstance(failure, TimeoutError):
+        return "the API server did not answer in time; an admission webhook may hang"
+    return runs.clean(str(failure)) or type(failure).__name__
+
+
+def _kept_elsewhere(live: LiveResource, keeper: str, instance: str) -> Problem:
+    namespace, name = live.key
+    return Problem(
+        ConditionReason.CONTESTED,
+        f"the CronJobs belong to the operator instance {keeper}, which does not keep this status."
+        f" If it is gone, hand them over to {instance}: kubectl label cronjobs --namespace"
+        f" {namespace} -l {run.RESOURCE_LABEL}={name} {run.INSTANCE_LABEL}-",
+    )
 
 
 def _duplicate(live: LiveResource, older: LiveResource) -> Problem:

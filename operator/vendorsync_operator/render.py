@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 _DAY = 86_400
-_USER = 65_532
 _GRACE_SECONDS = 30
 _RETRIED = (ExitCode.TRANSIENT, ExitCode.INTERRUPTED)
 _REQUESTS = {"cpu": "50m", "memory": "96Mi"}
@@ -39,14 +38,14 @@ def cron_job(resource: VendorSync, accepted: Accepted, settings: Settings) -> di
         "metadata": {
             "name": assignment.cron_job,
             "namespace": resource.metadata.namespace,
-            "labels": labels,
+            "labels": labels | {run.INSTANCE_LABEL: settings.instance},
             **_ownership(resource),
         },
         "spec": {
             "schedule": accepted.expression,
             "timeZone": timetable.time_zone,
             "concurrencyPolicy": "Forbid",
-            "startingDeadlineSeconds": timetable.starting_deadline_seconds,
+            "startingDeadlineSeconds": accepted.followed.starting_deadline_seconds,
             "successfulJobsHistoryLimit": resource.spec.run.history_limit,
             "failedJobsHistoryLimit": resource.spec.run.history_limit,
             "suspend": assignment.suspend,
@@ -157,10 +156,28 @@ def _job_spec(
         "activeDeadlineSeconds": _active_deadline_seconds(resource.spec.run, accepted.timetable),
         "ttlSecondsAfterFinished": _DAY,
         "template": {
-            "metadata": {"labels": labels},
+            "metadata": _pod_metadata(resource.spec.run, settings, labels),
             "spec": _pod(resource, accepted, settings),
         },
     }
+
+
+def _pod_metadata(own: RunSettings, settings: Settings, labels: dict[str, str]) -> dict[str, Any]:
+    """Return the pods' labels and annotations: the resource's before those of the settings."""
+    metadata = {"labels": {**settings.run_labels, **(own.pod_labels or {}), **labels}}
+    if annotations := {**settings.run_annotations, **(own.pod_annotations or {})}:
+        metadata["annotations"] = annotations
+    return metadata
+
+
+def _security(settings: Settings) -> dict[str, Any]:
+    security: dict[str, Any] = {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if settings.run_as_user is not None:
+        security |= {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_user}
+    return security
 
 
 def _pod(resource: VendorSync, accepted: Accepted, settings: Settings) -> dict[str, Any]:
@@ -171,12 +188,7 @@ def _pod(resource: VendorSync, accepted: Accepted, settings: Settings) -> dict[s
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": _security(settings),
         "containers": [_container(resource, accepted, settings, mounts)],
         "volumes": volumes,
     }
@@ -287,6 +299,7 @@ def run_spec(resource: VendorSync, accepted: Accepted, settings: Settings) -> ru
         full_compare_hours=spec.run.full_compare_hours,
         legacy_tokens=run.LegacyTokens(spec.database.legacy_tokens or settings.legacy_tokens),
         detail_calls=accepted.detail_calls,
+        allowances=tuple(map(run.RunAllowance.of, accepted.budgets)),
     )
 
 
@@ -303,7 +316,7 @@ def _run_schedule(resource: VendorSync, accepted: Accepted) -> run.RunSchedule:
             for window in timetable.windows
         ),
         cron_job=accepted.assignment.cron_job,
-        starting_deadline_seconds=timetable.starting_deadline_seconds,
+        starting_deadline_seconds=accepted.followed.starting_deadline_seconds,
         active_deadline_seconds=_active_deadline_seconds(resource.spec.run, timetable),
     )
 

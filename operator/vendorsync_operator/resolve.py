@@ -1,22 +1,28 @@
-"""The effective schedule of each vendor and stream.
+"""What applies to each vendor and stream: the effective schedule and the allowances of calls.
 
-Field by field the first that says something wins: the vendor's stream, the organization's stream,
-the organization, the operator's settings. `intervalMinutes` and `cron` count as one field.
+Of a schedule, field by field the first that says something wins: the vendor's stream, the
+organization's stream, the organization, the operator's settings. `intervalMinutes` and `cron` count
+as one field. Of allowances, the vendor's own hold as far as the operator's settings do not say
+less, else those of the settings, else those of the adapter's policy.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from vendorsync_api.policy import Scope, declared_budget, replaced
 from vendorsync_api.schedule import DAYS, Timetable, Window, hashed_offset, minute_of_day
+from vendorsync_api.v1alpha1 import VendorStatus
 from vendorsync_operator.names import cron_job_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from vendorsync_api.policy import Budget, VendorPolicy
     from vendorsync_api.v1alpha1 import (
+        Allowance,
         RestrictedWindow,
         Schedule,
         Stream,
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
         Vendor,
         VendorSync,
     )
-    from vendorsync_operator.settings import ScheduleDefaults
+    from vendorsync_operator.settings import AdapterAllowance, ScheduleDefaults
 
 
 _TIMETABLES = 64
@@ -93,7 +99,8 @@ def timetable(
     layers = list(_layers(resource, assignment))
     interval, cron = _ticks(layers, defaults)
     declared = _first(layers, "restricted_windows")
-    windows = (defaults.window,) if declared is None else tuple(map(_window, declared))
+    inherited = () if defaults.window is None else (defaults.window,)
+    windows = inherited if declared is None else tuple(map(_window, declared))
     offset = 0
     if interval is not None and _first(layers, "spread") == "Hashed":
         metadata = resource.metadata
@@ -147,3 +154,62 @@ def _first(layers: list[Schedule], field: str) -> Any:  # noqa: ANN401 - the fie
 def _window(window: RestrictedWindow) -> Window:
     days = frozenset(DAYS.index(day) for day in window.days or ())
     return Window(minute_of_day(window.start), minute_of_day(window.end), days)
+
+
+@dataclass(frozen=True)
+class Allowances:
+    """What the calls of one vendor are held against."""
+
+    budgets: tuple[Budget, ...]
+    bounds: tuple[str, ...] = ()
+    """A sentence for each declared allowance that the operator's settings make smaller."""
+
+
+def entry(resource: VendorSync, assignment: Assignment) -> VendorStatus:
+    """Return what the status says of a vendor and stream; a blank entry if it says nothing."""
+    name, stream = assignment.key
+    found = (e for e in resource.status.vendors if (e.name, e.stream) == (name, stream))
+    return next(found, VendorStatus(name=name, stream=stream))
+
+
+def allowances(
+    resource: VendorSync,
+    assignment: Assignment,
+    policy: VendorPolicy,
+    granted: Iterable[AdapterAllowance],
+) -> Allowances:
+    """Return the allowances of a vendor; `granted` are those of the operator's settings."""
+    plants = entry(resource, replace(assignment, stream="plants")).size
+    known = policy.budgets_of(plants)
+    most = [each for each in granted if each.adapter == policy.adapter]
+    own = assignment.vendor.allowances or ()
+    declared = [
+        declared_budget(each.calls, each.seconds, _scope(each, policy, known), known)
+        for each in (*own, *most)
+    ]
+    bounds = (_bound(each, most, policy.adapter) for each in own)
+    return Allowances(replaced(known, declared), tuple(filter(None, bounds)))
+
+
+def _bound(own: Allowance, most: Iterable[Allowance], adapter: str) -> str:
+    """Return that the settings give less over the same time than is declared, if they do."""
+    limit = min((each.calls for each in most if each.seconds == own.seconds), default=own.calls)
+    if limit >= own.calls:
+        return ""
+    return (
+        f"the resource declares {own.calls} calls in {own.seconds} seconds, and the operator's"
+        f" settings allow {limit} for {adapter}, which hold"
+    )
+
+
+def _scope(declared: Allowance, policy: VendorPolicy, known: Iterable[Budget]) -> Scope:
+    """Return whose calls a declared allowance counts: unless it says so, as the vendor counts."""
+    if not policy.app_keys:
+        return Scope.ACCOUNT
+    if declared.per is not None:
+        return Scope(declared.per)
+    times = {budget.seconds: budget.per for budget in known}
+    if declared.seconds in times:
+        return times[declared.seconds]
+    lasting = [budget.per for budget in known if not budget.paces]
+    return Scope.APP if Scope.APP in lasting else Scope.ACCOUNT

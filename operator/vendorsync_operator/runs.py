@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from vendorsync_api.reasons import Result, RunReason
+from vendorsync_api.reasons import WHOLE_LISTING, DelayReason, Result, RunReason
 from vendorsync_api.run import CONTAINER, RunReport
 from vendorsync_api.v1alpha1 import MAX_ID, VendorStatus
+from vendorsync_operator.bounds import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +30,10 @@ _COUNTS = (
     "total", "created", "updated", "unchanged", "rejected", "duplicate", "vanished", "repaired",
 )  # fmt: skip
 _REPORT_VERSION = 1
+_LISTED = (Result.SUCCEEDED, Result.PARTIAL)
+_LOST = "the run's Job completed, but its pod and its report are gone"
+_SILENT = (Result.SKIPPED, Result.UNKNOWN)
+"""They say nothing of how the vendor stands: what the last real run said of it holds."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,18 @@ class Outcome:
     exit_code: int | None = None
     fault: str = ""
     """Why there is no report, for people."""
+    ended: str = ""
+    """When the run's container ended, RFC 3339 UTC; empty where nothing is left of it."""
+    lost: bool = False
+    """The Job completed, so there was a report, and nothing is left of it."""
 
     @property
     def order(self) -> tuple[str, bool, str]:
         """Orders the Jobs of one vendor and stream by their end.
 
-        Ends have whole seconds; a run that was skipped comes before the others of its second.
+        Ends have whole seconds; a run that says nothing comes before the others of its second.
         """
-        return self.job.finished, _verdict(self)[0] is not Result.SKIPPED, self.job.key[1]
+        return self.job.finished, _verdict(self)[0] not in _SILENT, self.job.key[1]
 
 
 def unrecorded(entry: VendorStatus, jobs: Iterable[LiveJob], *, since: str = "") -> list[LiveJob]:
@@ -73,25 +82,66 @@ def outcome(job: LiveJob, pods: Iterable[dict[str, Any]]) -> Outcome:
     """Return how a Job ended, from the run's newest container of its pods that terminated."""
     terminated = [state for pod in pods for state in _terminated(pod)]
     if not terminated:
-        return Outcome(job, None, fault=_fault(job))
-    last = max(terminated, key=lambda state: str(state.get("finishedAt") or ""))
-    exit_code = _clamp(last.get("exitCode"), 255)
-    text = last.get("message")
+        fault = _LOST if job.completed else _fault(job)
+        return Outcome(job, None, fault=fault, lost=job.completed)
+    last = max(terminated, key=_ended)
+    report, fault = _report(job, last)
+    return Outcome(job, report, _clamp(last.get("exitCode"), 255), fault, _ended(last))
+
+
+def early_outcome(job: LiveJob, pods: Iterable[dict[str, Any]]) -> Outcome | None:
+    """Return how a run ended whose Job goes on, since other containers keep its newest pod.
+
+    None for one that goes on itself, or whose Job is about to end or to try again.
+    """
+    pod = newest_pod(pods)
+    terminated = _terminated(pod)
+    if not (terminated and keepers_of(pod)):
+        return None
+    last = terminated[-1]
+    completed = last.get("exitCode") == 0
+    return outcome(replace(job, finished=_ended(last), completed=completed), [pod])
+
+
+def newest_pod(pods: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the pod that was made last; a Job that tries again makes one after the other."""
+    return max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp") or ""))
+
+
+def keepers_of(pod: dict[str, Any]) -> list[str]:
+    """Return the names of the containers beside the run's that run, sorted."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return sorted(
+        str(status.get("name"))
+        for status in statuses
+        if status.get("name") != CONTAINER and "running" in (status.get("state") or {})
+    )
+
+
+def end_of(pod: dict[str, Any]) -> str:
+    """Return when the run's container of a pod ended, RFC 3339 UTC; empty while it goes on."""
+    return max(map(_ended, _terminated(pod)), default="")
+
+
+def _ended(terminated: dict[str, Any]) -> str:
+    return str(terminated.get("finishedAt") or "")
+
+
+def _report(job: LiveJob, terminated: dict[str, Any]) -> tuple[RunReport | None, str]:
+    """Return what a container left, or why that is no report."""
+    text = terminated.get("message")
     if not text:
-        return Outcome(job, None, exit_code, _fault(job, last.get("reason")))
+        return None, _fault(job, terminated.get("reason"))
     try:
         report = RunReport.model_validate_json(text)
     except ValidationError:
-        return Outcome(job, None, exit_code, "the pod's report cannot be read")
+        return None, "the pod's report cannot be read"
     if report.version != _REPORT_VERSION:
-        return Outcome(
-            job,
-            None,
-            exit_code,
-            f"the pod's report has version {_clamp(report.version, MAX_ID)}, this operator reads"
-            f" {_REPORT_VERSION}; use images of the same release",
+        return None, (
+            f"the pod's report has version {_clamp(report.version, MAX_ID)}, but this operator"
+            f" reads version {_REPORT_VERSION}. Use images of the same release"
         )
-    return Outcome(job, report, exit_code)
+    return report, ""
 
 
 def _terminated(pod: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,19 +152,18 @@ def _terminated(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _fault(job: LiveJob, container_reason: str | None = None) -> str:
-    if job.completed:
-        return "the Job completed, but its pod and its report are gone"
     words = [container_reason] if container_reason not in (None, "Error", "Completed") else []
     if job.reason:
         words.append(f"{job.reason}: {job.message}" if job.message else job.reason)
-    return "the pod left no report" + (f"; {'; '.join(map(str, words))}" if words else "")
+    return "the pod left no report" + (f" ({', '.join(map(str, words))})" if words else "")
 
 
 def advance(entry: VendorStatus, outcomes: Iterable[Outcome]) -> VendorStatus:
     """Return the entry after the outcomes of its Jobs, oldest first; known ones change nothing."""
     for ended in sorted(outcomes, key=lambda each: each.order):
-        real = entry.result != Result.SKIPPED
-        recorded = (entry.completion_time or "", real, entry.job or "")
+        if _was_told(entry, ended):
+            continue
+        recorded = (entry.completion_time or "", not is_silent(entry), entry.job or "")
         if ended.order > recorded:
             entry = _advance(entry, ended)
         elif ended.order < recorded and ended.job.finished == entry.completion_time:
@@ -122,11 +171,26 @@ def advance(entry: VendorStatus, outcomes: Iterable[Outcome]) -> VendorStatus:
     return entry
 
 
+def _was_told(entry: VendorStatus, ended: Outcome) -> bool:
+    """Tell whether the end of a Job is that of a run whose own end was recorded before it.
+
+    Its pod is gone by then if the Job ended by its deadline. A container that ended later is
+    another try.
+    """
+    recorded = entry.completion_time or ""
+    if ended.job.started > recorded or ended.ended > recorded:
+        return False
+    was_kept = entry.delay is not None and entry.delay.reason == DelayReason.SIDECAR_RUNNING
+    return entry.job == ended.job.key[1] or (was_kept and not ended.ended)
+
+
 def _advance_beside(entry: VendorStatus, ended: Outcome) -> VendorStatus:
     """Return the entry as if a run of the recorded one's second had been recorded before it."""
-    result, _ = _verdict(ended)
-    if result is Result.SKIPPED:
+    result, reason = _verdict(ended)
+    if result in _SILENT:
         return entry
+    if reason in WHOLE_LISTING and standing(entry) not in WHOLE_LISTING:
+        entry = entry.model_copy(update={"last_total": _counts(ended)["total"]})
     if result is not Result.SUCCEEDED:
         return entry.model_copy(update={"last_failure_time": ended.job.finished})
     return entry.model_copy(
@@ -150,26 +214,46 @@ def _advance(entry: VendorStatus, ended: Outcome) -> VendorStatus:
         "start_time": _start(ended),
         "completion_time": ended.job.finished,
     }
-    if result is Result.SKIPPED:
-        # Nothing was listed: the last real run keeps its counts, its standing and, if it failed,
-        # its message, which the conditions repeat.
+    if result in _SILENT:
+        # Nothing is known to be listed: the last real run keeps its counts, its standing and, if it
+        # failed, its message, which the conditions repeat.
         kept: dict[str, Any] = {"message": entry.message} if failing(entry) else {}
         every, hard = entry.consecutive_failures or 0, hard_failures(entry)
         kept["hard_failures"] = None if hard == every else hard
         return entry.model_copy(update=happened | kept | {"standing": standing(entry)})
     return entry.model_copy(
-        update=happened | {"standing": None} | _tallies(entry, ended, result) | _counts(ended)
+        update=happened
+        | {"standing": None, "last_total": _last_total(entry, ended)}
+        | _tallies(entry, ended, result)
+        | _counts(ended)
     )
 
 
+def is_silent(entry: VendorStatus) -> bool:
+    """Tell whether the last run says nothing of the vendor: it was skipped, or its report lost."""
+    return entry.result in _SILENT
+
+
+def is_lost(entry: VendorStatus) -> bool:
+    """Tell whether the report of the last run is lost, and what was known before was no failure."""
+    return entry.result == Result.UNKNOWN and not failing(entry)
+
+
 def standing(entry: VendorStatus) -> str | None:
-    """Return the reason of the last run that was not skipped, None before the first."""
-    return entry.standing if entry.result == Result.SKIPPED else entry.reason
+    """Return the reason of the last run that said how the vendor stands, None before the first."""
+    return entry.standing if is_silent(entry) else entry.reason
 
 
 def failing(entry: VendorStatus) -> str | None:
     """Return the reason of the last real run unless it succeeded."""
     return standing(entry) if entry.consecutive_failures else None
+
+
+def listed(entry: VendorStatus) -> bool:
+    """Tell whether the run that the counts are of read the vendor's listing, if only in part."""
+    if not is_silent(entry):
+        return entry.result in _LISTED
+    return entry.standing in set(RunReason) and RunReason(entry.standing).result in _LISTED
 
 
 def needs_action(reason: str) -> bool:
@@ -179,10 +263,13 @@ def needs_action(reason: str) -> bool:
 
 def _verdict(ended: Outcome) -> tuple[Result, str]:
     report = ended.report
+    if ended.lost:
+        return Result.UNKNOWN, RunReason.REPORT_LOST.value
     if report is None or not _REASON.fullmatch(report.reason):
         return Result.FAILED, RunReason.NO_REPORT.value
-    if report.result is Result.SUCCEEDED and not ended.job.completed:
-        # The Job's own end is the harder fact: the pod was killed after it wrote its report.
+    if report.result is Result.SUCCEEDED and ended.exit_code:
+        # The end of the process is the harder fact: it was killed after it wrote its report. The
+        # end of the Job is not, which other containers of the pod may have kept until its deadline.
         return Result.FAILED, RunReason.NO_REPORT.value
     return report.result, report.reason
 
@@ -192,14 +279,13 @@ def _message(entry: VendorStatus, ended: Outcome, result: Result) -> str | None:
         return None
     text = ended.report.message if ended.report else ended.fault
     if ended.report is None and entry.delay:
-        text = f"{entry.delay.message}; {text}"
+        text = f"{entry.delay.message}. {text[:1].upper()}{text[1:]}"
     return clean(text) or None
 
 
 def clean(text: str) -> str:
     """Return one printable line of at most MESSAGE_LIMIT characters."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[:8192]).split())
-    return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
+    return one_line(text, MESSAGE_LIMIT)
 
 
 def _tallies(entry: VendorStatus, ended: Outcome, result: Result) -> dict[str, Any]:
@@ -243,6 +329,11 @@ def _counts(ended: Outcome) -> dict[str, Any]:
         "budget_remaining": _clamp(report.budget_remaining, MAX_ID),
         "duration_seconds": round(duration, 1) if math.isfinite(duration) else None,
     }
+
+
+def _last_total(entry: VendorStatus, ended: Outcome) -> int | None:
+    """Return what the last complete listing had, unless the run's own total says it."""
+    return None if _verdict(ended)[1] in WHOLE_LISTING else entry.size
 
 
 def _start(ended: Outcome) -> str | None:

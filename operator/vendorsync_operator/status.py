@@ -16,6 +16,7 @@ from vendorsync_api.v1alpha1 import (
     VendorSyncStatus,
 )
 from vendorsync_operator import brevity, delays, pace, runs
+from vendorsync_operator.bounds import cut_bytes
 from vendorsync_operator.verdicts import Sight, conditions, timestamp
 
 if TYPE_CHECKING:
@@ -27,20 +28,25 @@ if TYPE_CHECKING:
     from vendorsync_operator.resolve import Assignment
 
 
+_NO_FAILURES = (Result.SUCCEEDED, Result.SKIPPED, Result.UNKNOWN)
+_REQUEST_LIMIT = 600
+"""Bytes about runs that a syncRequest could not start."""
+
+
 def compute(old: VendorSyncStatus, sight: Sight, now: datetime) -> VendorSyncStatus:
     """Return the status after what was seen."""
     entries = _entries(old, sight, now)
     wanted = {a.key for a in sight.assignments if a.wanted}
     active = [entry for entry in entries if (entry.name, entry.stream) in wanted]
-    summary = _summary(active)
     return VendorSyncStatus(
         observed_generation=sight.generation,
         conditions=conditions(old, sight, active, now),
         display=_display(sight, entries, active),
         next_schedule_time=_soonest(entry for entry in entries if entry.stream == "plants"),
-        last_sync_request=sight.request_done or old.last_sync_request,
-        summary=summary,
-        vendors=tuple(brevity.brief(entries, summary.duration_seconds)),
+        last_sync_request=sight.request.done or old.last_sync_request,
+        sync_request_message=_request_message(old, sight),
+        summary=_summary(active),
+        vendors=tuple(brevity.brief(entries)),
     )
 
 
@@ -61,6 +67,13 @@ def refused(
     )
 
 
+def _request_message(old: VendorSyncStatus, sight: Sight) -> str | None:
+    """Return what the last syncRequest could not start, which is said until the next is done."""
+    if sight.request.done is None:
+        return old.sync_request_message
+    return cut_bytes(". ".join(sight.request.missed), _REQUEST_LIMIT) or None
+
+
 def _entries(old: VendorSyncStatus, sight: Sight, now: datetime) -> list[VendorStatus]:
     known = {(entry.name, entry.stream): brevity.restored(entry) for entry in old.vendors}
     found = []
@@ -79,6 +92,7 @@ def _prospects(
     """Return what the entry says of runs to come."""
     timetable = None if assignment.suspend else sight.timetables.get(assignment.key)
     followed = timetable and pace.of(entry, timetable)
+    notice = sight.notices.get(assignment.key)
     return {
         "next_schedule_time": (
             entry.next_schedule_time
@@ -87,6 +101,13 @@ def _prospects(
         ),
         "slowed_to": pace.slowed_to(entry, timetable) if timetable else None,
         "delay": sight.delays.get(assignment.key),
+        "requested": sight.request.started.get(assignment.key),
+        "tolerated_percent": (
+            (notice.percent if notice else None)
+            if assignment.key in sight.timetables
+            # An edit that is refused may be taken back.
+            else entry.tolerated_percent
+        ),
     }
 
 
@@ -168,11 +189,13 @@ def _summary(active: list[VendorStatus]) -> Summary:
         total_vendors=len(plants),
         successful=results.count(Result.SUCCEEDED),
         skipped=results.count(Result.SKIPPED),
-        failed=sum(result not in (Result.SUCCEEDED, Result.SKIPPED) for result in results),
+        failed=sum(result not in _NO_FAILURES for result in results),
         total_plants_synced=sum(_synced_plants(entry) for entry in plants),
         total_plants_created=sum(entry.created or 0 for entry in plants),
         total_plants_updated=sum(entry.updated or 0 for entry in plants),
-        duration_seconds=max((entry.duration_seconds or 0 for entry in plants), default=0),
+        duration_seconds=max(
+            (entry.duration_seconds or 0 for entry in plants if runs.listed(entry)), default=0
+        ),
     )
 
 

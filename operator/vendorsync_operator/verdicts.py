@@ -15,12 +15,12 @@ from vendorsync_api.v1alpha1 import (
     VendorSyncStatus,
 )
 from vendorsync_operator import runs
+from vendorsync_operator.bounds import cut
 from vendorsync_operator.prose import (
     PARTS_LIMIT,
     Problem,
     advised,
     by_reason,
-    cut,
     failures,
     title,
     told_entries,
@@ -29,13 +29,15 @@ from vendorsync_operator.prose import (
 
 if TYPE_CHECKING:
     from vendorsync_api.schedule import Timetable
-    from vendorsync_operator.accept import Share
+    from vendorsync_operator.accept import Notice, Share
     from vendorsync_operator.resolve import Assignment
 
 _MESSAGE_LIMIT = 4096
 """What the CRD allows."""
 _SLOWED_LIMIT = 160
 """Most characters about runs that are slowed; each entry says it too."""
+_PASSING = frozenset({ConditionReason.API_FAILING, ConditionReason.AWAITING_REMOVAL})
+"""They may pass by themselves, so whether the resource is ready is not known."""
 ConditionStatus = Literal["True", "False", "Unknown"]
 _NEEDS_AN_EDIT = frozenset(
     {
@@ -53,6 +55,18 @@ _NEEDS_AN_EDIT = frozenset(
 may go away, and what the API server refuses is tried again."""
 
 
+@dataclass
+class Progress:
+    """How far a syncRequest has come."""
+
+    started: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By vendor and stream: the Job that it made; empty once the request is done."""
+    missed: list[str] = field(default_factory=list)
+    """Whose run it cannot start, and why, one sentence each."""
+    done: str | None = None
+    """The text of the request, once every run that can be started was."""
+
+
 @dataclass(frozen=True)
 class Sight:
     """What one reconciliation found out about a resource."""
@@ -68,10 +82,12 @@ class Sight:
     """Effective schedules by vendor and stream, of those that are accepted."""
     shares: dict[tuple[str, str], Share] = field(default_factory=dict)
     """Of those asked plant by plant, what each run has of the vendor's allowance."""
+    notices: dict[tuple[str, str], Notice] = field(default_factory=dict)
+    """What is to be said of those that are accepted."""
     problems: tuple[Problem, ...] = ()
     outcomes: tuple[runs.Outcome, ...] = ()
-    request_done: str | None = None
-    """The syncRequest whose Jobs exist now."""
+    request: Progress = field(default_factory=Progress)
+    """Of a syncRequest that was not done before."""
     delays: dict[tuple[str, str], Delay] = field(default_factory=dict)
     """Of the vendors and streams whose run is overdue."""
     namespace: str = "default"
@@ -79,6 +95,16 @@ class Sight:
     """A write failed and is tried again: whether the resource is ready is not known until then."""
     undecided: frozenset[tuple[str, str]] = frozenset()
     """Of the vendors and streams whose next time passed and stays, since it was not looked into."""
+
+
+TYPES = frozenset({"Ready", "Synced", "Degraded", "Stalled", "DataStale"})
+"""The conditions that are the operator's; others belong to whoever set them."""
+
+
+def ours(found: VendorSyncStatus) -> VendorSyncStatus:
+    """Return a status without the conditions that others set."""
+    kept = tuple(condition for condition in found.conditions if condition.type in TYPES)
+    return found.model_copy(update={"conditions": kept})
 
 
 def timestamp(moment: datetime) -> str:
@@ -99,8 +125,9 @@ def conditions(
             return previous
         kept = previous is not None and previous.status == status
         message = cut(message, _MESSAGE_LIMIT)
-        if previous and _says_the_same(previous.message, message):
-            # The API server tells the faults of one refusal in another order each time.
+        if previous and _is_same(previous, reason, message, sight.generation):
+            # The API server tells the faults of one refusal in another order each time, and those
+            # of one failure with other addresses.
             message = previous.message
         return Condition(
             type=kind,
@@ -122,20 +149,29 @@ def conditions(
     )
 
 
-def _says_the_same(old: str, new: str) -> bool:
-    return old == new or sorted(re.findall(r"\w+", old)) == sorted(re.findall(r"\w+", new))
+def _is_same(old: Condition, reason: ConditionReason, message: str, generation: int) -> bool:
+    """Tell whether a message says nothing new."""
+    if reason is ConditionReason.API_FAILING:
+        return (old.reason, old.observed_generation) == (reason, generation)
+    return old.message == message or _words(old.message) == _words(message)
+
+
+def _words(text: str) -> list[str]:
+    return sorted(re.findall(r"\w+", text))
 
 
 def _ready(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str]:
     if not sight.problems:
         count = len(sight.timetables)
         applied = f"{count} CronJob{'s' * (count != 1)} applied"
-        return "True", ConditionReason.APPLIED, applied + _rounds(sight)
+        reason, told = _noted(sight)
+        return "True", reason, applied + _rounds(sight) + told
     told = told_problems(sight.problems)
     if stopped := _stopped(sight):
         ending = f" Scheduled runs of {', '.join(stopped)} are stopped until then."
         told = cut(told, max(_MESSAGE_LIMIT - len(ending), 0)) + ending
-    return "False", sight.problems[0].reason, told
+    passes = all(problem.reason in _PASSING for problem in sight.problems)
+    return "Unknown" if passes else "False", sight.problems[0].reason, told
 
 
 def _stalled(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str] | None:
@@ -148,6 +184,20 @@ def _stalled(sight: Sight) -> tuple[ConditionStatus, ConditionReason, str] | Non
     if not refused:
         return None
     return "True", refused[0].reason, cut(told_problems(refused), PARTS_LIMIT)
+
+
+def _noted(sight: Sight) -> tuple[ConditionReason, str]:
+    """Return the reason of a resource that is ready, and what is to be said of its vendors."""
+    reasons = {notice.reason for notice in sight.notices.values()}
+    tight = ConditionReason.BUDGET_TIGHT in reasons
+    reason = ConditionReason.BUDGET_TIGHT if tight else ConditionReason.APPLIED
+    if not reasons:
+        return reason, ""
+    told = told_problems(
+        Problem(notice.reason, notice.message, f"{vendor}/{stream}")
+        for (vendor, stream), notice in sight.notices.items()
+    )
+    return reason, ". " + told
 
 
 def _rounds(sight: Sight) -> str:
@@ -194,13 +244,16 @@ def _synced(
         reason = ConditionReason.RUNS_OVERDUE if late else ConditionReason.RUNS_FAILED
         parts = [_overdue(late), _failed(failed), _slowed(active)]
         return "False", reason, " ".join(filter(None, parts))
-    waiting = [entry for entry in active if runs.standing(entry) is None]
+    lost = [entry for entry in active if runs.is_lost(entry)]
+    waiting = [e for e in active if runs.standing(e) is None and not runs.is_lost(e)]
+    if lost:
+        return "Unknown", ConditionReason.REPORT_LOST, _lost(lost, waiting)
     if waiting:
         return "Unknown", ConditionReason.AWAITING_FIRST_RUN, _awaited(sight, waiting)
     told = "the last run of every vendor and stream succeeded"
     if under_way:
         names = cut(", ".join(map(title, under_way)), PARTS_LIMIT)
-        told += f", but for {names}: a round over all plants takes several runs there and goes on"
+        told += f", except {names}, where a round over all plants takes several runs and goes on"
     return "True", ConditionReason.ALL_SYNCED, told
 
 
@@ -211,7 +264,7 @@ def _overdue(late: list[VendorStatus]) -> str:
 
 
 def _failed(failed: list[VendorStatus]) -> str:
-    return "; ".join(told for _, told in failures(failed))
+    return advised((told for _, told in failures(failed)), "")
 
 
 def _slowed(active: list[VendorStatus]) -> str:
@@ -220,7 +273,10 @@ def _slowed(active: list[VendorStatus]) -> str:
     told = [f"{', '.join(names)} to {minutes}" for minutes, names in groups]
     if not told:
         return ""
-    return cut(f"(scheduled runs are slowed until one succeeds: {'; '.join(told)})", _SLOWED_LIMIT)
+    slowed = cut(
+        f"Scheduled runs are slowed until one succeeds: {' and '.join(told)}", _SLOWED_LIMIT
+    )
+    return advised([slowed], "")
 
 
 def _delay_advice(reason: str) -> str:
@@ -248,16 +304,24 @@ def _goes_on(sight: Sight, entry: VendorStatus) -> bool:
 
 def _awaited(sight: Sight, waiting: list[VendorStatus]) -> str:
     """Return who waits for a first run, what that run checks and how to start one."""
-    told = (
-        f"no run has ended yet of {', '.join(map(title, waiting))}; Secrets and the database are"
-        " checked by the first run"
-    )
+    names = ", ".join(map(title, waiting))
+    told = f"no run of {names} has ended yet. The first run checks the Secrets and the database"
     keys = {(entry.name, entry.stream) for entry in waiting} & sight.timetables.keys()
     name = next((a.cron_job for a in sight.assignments if a.key in keys), None)
     if name is None:
         return told
-    command = f"kubectl create job first --from=cronjob/{name} --namespace {sight.namespace}"
-    return f"{told}; to start one now: {command}"
+    # A second Job of one name is refused, so that each time the command makes another one.
+    command = f"kubectl create job by-hand-$(date +%s) --from=cronjob/{name}"
+    return f"{told}. To start one now: {command} --namespace {sight.namespace}"
+
+
+def _lost(lost: list[VendorStatus], waiting: list[VendorStatus]) -> str:
+    """Return of whom the last run is not known, and of whom there was none."""
+    names = cut(", ".join(map(title, lost)), PARTS_LIMIT)
+    told = f"the last run of {names} completed, but its pod and its report are gone"
+    if waiting:
+        told += f". No run has ended yet of {cut(', '.join(map(title, waiting)), PARTS_LIMIT)}"
+    return advised([told], ConditionReason.REPORT_LOST.advice)
 
 
 def _degraded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.v1alpha1 import VendorStatus
 from vendorsync_operator import runs
+from vendorsync_operator.contest import Contest
 from vendorsync_operator.ports import RefusedError
 from vendorsync_operator.prose import Problem
+from vendorsync_operator.verdicts import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Callable, Coroutine
 
     from vendorsync_api.v1alpha1 import VendorSync
     from vendorsync_operator.accept import Accepted
@@ -29,6 +32,12 @@ RETRY_SECONDS = 60.0
 whether a run that is overdue still is, which asks the API server less often."""
 _COUNTERS = re.compile(r", requested: .*", re.DOTALL)
 """What the API server adds to a refusal by a quota, and what changes with each try."""
+
+
+BUDGET_SECONDS = 20.0
+"""After this time a visit writes nothing more but the status; the next one goes on."""
+SLOW_SECONDS = 5.0
+"""A write that fails after this time would most likely cost the next one as much."""
 
 
 class ResourceGoneError(Exception):
@@ -47,10 +56,29 @@ class Memory:
     """By the Job's uid: those that were read and are not in the status yet."""
     told: set[str] = field(default_factory=set)
     """Jobs that were read and are in the status, as long as they exist."""
-    applied: dict[str, tuple[int, str, str]] = field(default_factory=dict)
-    """By CronJob: the generation and the schedule that it was rendered from, and its hash."""
+    applied: dict[str, tuple[int, tuple[object, ...], str]] = field(default_factory=dict)
+    """By CronJob: the generation and what else it was rendered from, and its hash."""
+    contests: defaultdict[str, Contest] = field(default_factory=lambda: defaultdict(Contest))
+    """By CronJob."""
+    said: str = ""
+    """The hash of the status that was written last."""
+    status_contest: Contest = field(default_factory=Contest)
+    failures: int = 0
+    """Visits in a row in which a write failed that is worth another try."""
+    words: str = ""
+    """What the failure said when it was first told; others differ in addresses and counts."""
+    failed: set[str] = field(default_factory=set)
+    """Vendors and streams whose write failed last time; they come last."""
+    lagging: float | None = None
+    """Since when nobody keeps the status of a resource that another operator serves."""
     requested: set[str] = field(default_factory=set)
     """Jobs made for a syncRequest that is not done; they may have ended and be gone."""
+
+    def forget_all_but(self, cron_jobs: set[str]) -> None:
+        """Forget what is known of CronJobs that the spec no longer asks for."""
+        for known in (self.applied, self.contests):
+            for name in known.keys() - cron_jobs:
+                del known[name]
 
 
 @dataclass
@@ -61,15 +89,29 @@ class Visit:
     resource: VendorSync
     memory: Memory
     assignments: list[Assignment]
+    clock: Callable[[], float]
+    started: float
+    """When the visit began, by the clock."""
     accepted: dict[tuple[str, str], Accepted] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     current: Document | None = None
     """The resource as the server has it, once it was read."""
-    request_done: str | None = None
+    request: Progress = field(default_factory=Progress)
+    """Of a syncRequest that was not done before."""
+    ends: list[runs.Outcome] = field(default_factory=list)
+    """Of runs that ended while another container keeps their Jobs."""
     again: float | None = None
     """In how many seconds a run may have become overdue, or no longer be."""
     failure: Exception | None = None
     """The first write that failed and is worth another try."""
+    failed: set[str] = field(default_factory=set)
+    """Whose write failed, by subject."""
+    left: set[str] = field(default_factory=set)
+    """Whose write was left to the next visit."""
+    unread: Exception | None = None
+    """The first read about a run that failed; it says nothing about the CronJobs."""
+    is_spent: bool = False
+    """A write was slow to fail, or the time is used up: nothing more is written."""
     undecided: set[tuple[str, str]] = field(default_factory=set)
     """Whose run may be overdue, about which nothing could be asked yet."""
 
@@ -86,11 +128,23 @@ class Visit:
         """Have the next visit in that time, unless it is sooner."""
         self.again = seconds if self.again is None else min(self.again, seconds)
 
-    async def guarded(self, subject: str, write: Awaitable[None]) -> bool:
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether something is left to write."""
+        return bool(self.failed or self.left)
+
+    async def guarded(self, subject: str, write: Coroutine[Any, Any, None]) -> bool:
         """Await a write and tell whether it succeeded.
 
         A refusal becomes a problem of the resource, another failure that of the visit at its end.
+        A visit whose time is used up leaves the write to the next one.
         """
+        if self.is_spent or self.clock() - self.started > BUDGET_SECONDS:
+            write.close()
+            self.left.add(subject)
+            self.look_again(0.0)
+            return False
+        began = self.clock()
         try:
             await write
         except RefusedError as refused:
@@ -101,6 +155,8 @@ class Visit:
             raise
         except Exception as error:
             self.failure = self.failure or error
+            self.failed.add(subject)
+            self.is_spent = isinstance(error, TimeoutError) or self.clock() - began > SLOW_SECONDS
             return False
         return True
 

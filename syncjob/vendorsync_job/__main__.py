@@ -65,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
         help="compare rows themselves, not only what was last written to them",
     )
     run.add_argument("--report", type=Path, help="write the report to this file as well")
+    _add_migrate(commands)
+    commands.add_parser("version", help="print the version")
+    return top
+
+
+def _add_migrate(commands: argparse._SubParsersAction[Parser]) -> None:
     migrate = commands.add_parser("migrate", help="bring the database up to date; owner's role")
     migrate.add_argument("--url-file", type=Path, required=True, help="file with the owner's URL")
     migrate.add_argument(
@@ -76,8 +82,6 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="add the organization policy to tables of yours that have row-level security on",
     )
-    commands.add_parser("version", help="print the version")
-    return top
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:

@@ -24,8 +24,8 @@ def account(
     """Return the account that credentials and options name at a host.
 
     Two resources with the same account get the same key, so they share its token, its blocks and
-    its budgets. The fingerprint changes with any credential the adapter uses, and tells nothing
-    without `fingerprint_key`.
+    its budgets; those with the same app share what the vendor allows that app. The fingerprint
+    changes with any credential the adapter uses, and tells nothing without `fingerprint_key`.
     """
     chosen = options.model_dump(mode="json")
     identity = [
@@ -36,12 +36,16 @@ def account(
             if chosen.get(key) is not None
         ),
     ]
+    place = [("adapter", policy.adapter), ("host", host)]
+    # The first name keeps it apart from an account that its app alone tells apart.
+    app = [("app", ""), *place, *((key, credentials.get(key, "")) for key in policy.app_keys)]
     secrets = [(key, credentials[key]) for key in sorted(policy.keys) if key in credentials]
     return Account(
-        key=sha256(_framed([("adapter", policy.adapter), ("host", host), *identity])).digest(),
+        key=sha256(_framed([*place, *identity])).digest(),
         adapter=policy.adapter,
         host=host,
         fingerprint=hmac.digest(fingerprint_key, _framed(secrets), "sha256"),
+        app=sha256(_framed(app)).digest() if policy.app_keys else None,
     )
 
 

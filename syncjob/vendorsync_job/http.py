@@ -102,26 +102,10 @@ class HttpVendorClient:
         self._jitter = jitter or random.SystemRandom().uniform
         self._counting = threading.Lock()
         self._deadline = Deadline()
-        try:
-            base_url = httpx.URL(origin)
-        except httpx.InvalidURL:
-            raise EndpointRefusedError(f"{origin} is no address that can be called") from None
-        self._http = httpx.Client(
-            base_url=base_url,
-            transport=PoolTransport(
-                _tls_context(ca_file),
-                GuardedBackend(
-                    allow_private=allow_private,
-                    deadline=self._deadline,
-                    clock=clock,
-                    resolve=resolve,
-                ),
-            ),
-            headers=HEADERS,
-            timeout=httpx.Timeout(limits.total, connect=limits.connect),
-            follow_redirects=False,
-            trust_env=False,
+        backend = GuardedBackend(
+            allow_private=allow_private, deadline=self._deadline, clock=clock, resolve=resolve
         )
+        self._http = _client(origin, PoolTransport(_tls_context(ca_file), backend), limits)
 
     def __enter__(self) -> Self:
         return self
@@ -294,6 +278,22 @@ class RepeatableError(Exception):
         self.error = error
         self.was_sent = was_sent
         self.retry_after = retry_after
+
+
+def _client(origin: str, transport: httpx.BaseTransport, limits: Limits) -> httpx.Client:
+    """Return httpx's client of an origin, without redirects, proxies or a .netrc."""
+    try:
+        base_url = httpx.URL(origin)
+    except httpx.InvalidURL:
+        raise EndpointRefusedError(f"{origin} is no address that can be called") from None
+    return httpx.Client(
+        base_url=base_url,
+        transport=transport,
+        headers=HEADERS,
+        timeout=httpx.Timeout(limits.total, connect=limits.connect),
+        follow_redirects=False,
+        trust_env=False,
+    )
 
 
 class PoolTransport(httpx.BaseTransport):

@@ -125,13 +125,15 @@ class Account:
     """One account at one vendor: what tokens, blocks and budgets hang on.
 
     `key` is a digest of adapter, host and identity; `fingerprint` is a keyed digest of the whole
-    credentials, so that a change of the Secret is seen without storing it.
+    credentials, so that a change of the Secret is seen without storing it. `app` is a digest of
+    adapter, host and app, which several accounts may share; None where nothing tells apps apart.
     """
 
     key: bytes
     adapter: str
     host: str
     fingerprint: bytes
+    app: bytes | None = None
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from vendorsync_job.rounds import Round
 from vendorsync_job.session import AccountSession
 from vendorsync_job.sources import Absence, Alerts, Plants
 from vendorsync_job.store import bindings, schema
+from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database, passwords
 from vendorsync_job.store.ledger import Ledger
@@ -32,7 +33,8 @@ from vendorsync_job.sync import sync
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vendorsync_api.policy import VendorPolicy
+    from vendorsync_api.policy import Budget, VendorPolicy
+    from vendorsync_api.run import RunSpec
     from vendorsync_job.access import VendorAccess
     from vendorsync_job.models import Account
     from vendorsync_job.ports import Purpose
@@ -208,7 +210,7 @@ def sync_stream(run: Run, inputs: Inputs) -> Outcome:
 
 @contextmanager
 def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
-    spec, setting, keys, policy = run.spec, run.setting, inputs.token_keys, inputs.policy
+    spec, setting, policy = run.spec, run.setting, inputs.policy
     database = Database(
         inputs.database_url,
         schema=spec.application_schema,
@@ -221,20 +223,7 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
     ledgers: list[Ledger] = []
 
     def spend(account: Account) -> Callable[[Purpose], None]:
-        ledgers.append(
-            Ledger(
-                database,
-                account,
-                policy.budgets,
-                expected=(
-                    policy.alerts.calls_per_run
-                    if spec.stream == "alerts" and policy.alerts
-                    else policy.calls_per_run
-                ),
-                details=spec.detail_calls,
-                sleep=setting.stop.sleep,
-            )
-        )
+        ledgers.append(_ledger(run, policy, database, account))
         return ledgers[0].spend
 
     access = open_access(
@@ -242,29 +231,70 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
         policy,
         inputs.credentials,
         mounts=setting.mounts,
-        fingerprint_key=keys.fingerprint,
+        fingerprint_key=inputs.token_keys.fingerprint,
         deadline=run.deadline,
         sleep=setting.stop.sleep,
         spend=spend,
     )
     with closing(database), access as vendor, ledgers[0] as ledger:
         run.calls = vendor.calls
-        adapter = vendor.adapter
         table, legacy, vendor_id = _bind(run, database)
-        tokens = AccountTokens(
-            database,
-            vendor.account,
-            Ciphers(keys.keys, keys.current),
-            clock=setting.now,
-            on_token=run.redactor.add,
-            redact=run.redactor,
-            writes=not setting.dry_run,
-            prepare=ledger.prepare,
-            renew=adapter.renew if isinstance(adapter, RenewingAdapter) else None,
-            legacy=legacy,
-        )
+        tokens = _tokens(run, inputs, database, vendor, ledger, legacy)
         place = Place(spec.application_schema, spec.organization.id, vendor_id)
         yield OpenStream(run, policy, database, vendor, ledger, tokens, table, place)
+
+
+def _ledger(run: Run, policy: VendorPolicy, database: Database, account: Account) -> Ledger:
+    spec, setting = run.spec, run.setting
+    return Ledger(
+        database,
+        account,
+        _budgets(spec, policy),
+        declarer=_declarer(spec) if not setting.dry_run else None,
+        expected=_expected(spec, policy),
+        details=spec.detail_calls,
+        sleep=setting.stop.sleep,
+    )
+
+
+def _tokens(
+    run: Run,
+    inputs: Inputs,
+    database: Database,
+    vendor: VendorAccess,
+    ledger: Ledger,
+    legacy: LegacyColumns,
+) -> AccountTokens:
+    keys, adapter = inputs.token_keys, vendor.adapter
+    return AccountTokens(
+        database,
+        vendor.account,
+        Ciphers(keys.keys, keys.current),
+        clock=run.setting.now,
+        on_token=run.redactor.add,
+        redact=run.redactor,
+        writes=not run.setting.dry_run,
+        prepare=ledger.prepare,
+        renew=adapter.renew if isinstance(adapter, RenewingAdapter) else None,
+        legacy=legacy,
+    )
+
+
+def _budgets(spec: RunSpec, policy: VendorPolicy) -> tuple[Budget, ...]:
+    """Return what the operator holds calls against; an older one leaves that to the policy."""
+    if spec.allowances is None:
+        return policy.budgets_of(None)
+    return tuple(allowance.budget for allowance in spec.allowances)
+
+
+def _declarer(spec: RunSpec) -> Declarer:
+    return Declarer(spec.organization.id, spec.vendor.name)
+
+
+def _expected(spec: RunSpec, policy: VendorPolicy) -> int:
+    """Return the calls of an ordinary run."""
+    alerts = policy.alerts if spec.stream == "alerts" else None
+    return (alerts or policy).calls_per_run
 
 
 def _bind(run: Run, database: Database) -> tuple[RecordTable, LegacyColumns, int | None]:

@@ -9,13 +9,18 @@ from pydantic import ValidationError
 from tests.syncjob.builders import run_spec
 from vendorsync_api.policy import (
     AlertListing,
+    Budget,
     InstalledPolicies,
     PolicyError,
+    Scope,
+    Source,
     adapters,
+    declared_budget,
     load_policy,
+    replaced,
 )
 from vendorsync_api.reasons import ConditionReason, ExitCode, Result, RunReason, Trigger
-from vendorsync_api.run import REPORT_LIMIT, RunReport
+from vendorsync_api.run import REPORT_LIMIT, RunAllowance, RunReport, RunSpec
 
 
 def report(**fields) -> RunReport:
@@ -75,8 +80,8 @@ def test_a_vendor_needs_a_name_that_fits_its_report(name):
 @pytest.mark.parametrize("reason", RunReason)
 def test_every_reason_of_a_run_has_an_exit_code_that_fits_its_result(reason):
     assert reason.advice.endswith(".")
-    finished = reason.result in (Result.SUCCEEDED, Result.PARTIAL, Result.SKIPPED)
-    assert finished == (reason.exit_code == ExitCode.OK)
+    failed = reason.result in (Result.FAILED, Result.INTERRUPTED)
+    assert failed == (reason.exit_code != ExitCode.OK)
 
 
 @pytest.mark.parametrize("reason", ConditionReason)
@@ -126,3 +131,63 @@ def test_missing_keys_name_their_alternatives():
 def test_a_policy_has_the_stream_of_alerts_if_it_says_how_they_are_listed(streams, alerts):
     with pytest.raises(PolicyError, match="solarman must say in `alerts` how alerts are listed"):
         replace(load_policy("solarman"), streams=streams, alerts=alerts)
+
+
+def test_a_policy_with_an_allowance_per_app_says_what_tells_apps_apart():
+    with pytest.raises(PolicyError, match="solarman has an allowance per app and must say in"):
+        replace(load_policy("solarman"), app_keys=())
+
+
+@pytest.mark.parametrize(
+    ("records", "calls"), [(None, 1), (0, 1), (1, 1), (100, 1), (101, 2), (1_000, 10)]
+)
+def test_a_listing_costs_a_call_a_page_and_one_at_least(records, calls):
+    assert load_policy("solarman").calls(records) == calls
+
+
+def test_of_allowances_over_the_same_time_that_for_the_smallest_accounts_holds():
+    tiers = (
+        Budget(100, 60 * 60),
+        Budget(500, 60 * 60, up_to_plants=10),
+        Budget(900, 60 * 60, up_to_plants=3),
+        Budget(7, 10),
+    )
+    policy = replace(load_policy("solarman"), budgets=tiers)
+
+    def hourly(plants):
+        first, burst = policy.budgets_of(plants)
+        assert burst == tiers[3]
+        return first.calls
+
+    assert [hourly(plants) for plants in (0, 3, 4, 10, 11, None)] == [900, 900, 500, 500, 100, 100]
+
+
+def test_of_several_declared_over_the_same_time_the_smallest_holds():
+    small, large = (
+        Budget(calls, 86_400, per=Scope.APP, source=Source.DECLARED) for calls in (5, 9)
+    )
+
+    assert replaced((), (large, small)) == (small,)
+
+
+@pytest.mark.parametrize(("calls", "reserve"), [(400_000, 500), (1_000, 100), (9, 0)])
+def test_a_declared_allowance_keeps_a_reserve_that_leaves_most_of_it(calls, reserve):
+    known = load_policy("solarman").budgets
+
+    assert declared_budget(calls, 86_400, Scope.APP, known).reserve == reserve
+    assert declared_budget(calls, 10, Scope.APP, known).reserve == 0
+
+
+def test_what_holds_for_a_run_travels_whole():
+    budget = Budget(9, 86_400, 2, Scope.APP, Source.REPORTED)
+
+    travelled = RunAllowance.model_validate(RunAllowance.of(budget).wire())
+
+    assert travelled.budget == budget
+
+
+def test_the_contract_of_an_operator_that_says_nothing_of_allowances_is_read():
+    older = run_spec().wire()
+
+    assert "allowances" not in older
+    assert RunSpec.model_validate(older).allowances is None

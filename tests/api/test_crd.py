@@ -54,6 +54,11 @@ def test_every_text_list_and_map_has_a_bound(path):
         assert "maxProperties" in node, path
 
 
+def test_resources_are_in_no_category_that_is_deleted_at_a_stroke():
+    """`kubectl delete all --all` takes every resource of the category all."""
+    assert "categories" not in CRD["spec"]["names"]
+
+
 def test_the_only_stored_default_says_that_no_operator_has_seen_the_resource():
     """Any other makes what is stored differ from what a GitOps tool applied."""
     stored = {path: node["default"] for path, node in FIELDS.items() if "default" in node}

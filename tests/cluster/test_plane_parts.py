@@ -71,6 +71,13 @@ def test_every_right_of_a_role_is_listed():
     ]
 
 
+def test_what_people_get_is_no_right_of_the_operator():
+    label = {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}
+    aggregated = {**ROLE, "kind": "ClusterRole", "metadata": {"name": "edit", "labels": label}}
+
+    assert chart.roles([aggregated, ROLE]) == [ROLE]
+
+
 def test_one_right_is_dropped_and_all_others_stay():
     left = chart.rights(chart.without([ROLE], CREATE_JOBS))
 

@@ -1,10 +1,12 @@
 """Building programs once, with Go played by a short shell script."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dev.cluster import toolchain
 from dev.cluster.errors import CommandError
 from dev.cluster.progress import Progress
 from dev.cluster.toolchain import (
@@ -19,6 +21,7 @@ from dev.cluster.toolchain import (
 
 FAKE_GO = """\
 #!/bin/sh
+echo "$*" >>"$0.log"
 case "$1" in
   env) echo go1.26.0; exit ;;
   install) target=$GOBIN/helm ;;
@@ -38,6 +41,13 @@ def _fake_go(tmp_path, monkeypatch):
     (programs / "go").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("VENDORSYNC_CACHE", str(tmp_path / "cache"))
+    return programs
+
+
+@pytest.fixture
+def asked(_fake_go):
+    """What Go was asked for, line by line."""
+    return lambda: (_fake_go / "go.log").read_text().splitlines()
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -77,6 +87,29 @@ def test_a_build_says_what_and_how_long(capsys):
 
 def test_the_version_comes_from_the_module():
     assert kubernetes_version() in (MODULE / "go.mod").read_text()
+
+
+def test_helm_takes_a_cluster_that_it_cannot_ask_for_one_of_our_version(asked):
+    major, minor, _ = kubernetes_version().removeprefix("v").split(".", 2)
+
+    ensure_binaries((HELM,), Progress())
+
+    (install,) = (line for line in asked() if line.startswith("install"))
+    assert "-X helm.sh/helm/v3/internal/version.version=v3." in install
+    for package in ("pkg/chartutil", "pkg/lint/rules"):
+        assert f"-X helm.sh/helm/v3/{package}.k8sVersionMajor={major} " in install
+        assert f"-X helm.sh/helm/v3/{package}.k8sVersionMinor={minor} " in install
+
+
+def test_what_a_program_is_told_of_its_versions_decides_its_place(monkeypatch):
+    before = binaries_folder()
+    ignorant = replace(HELM, kubernetes_packages=())
+
+    for name in ("LOCAL_BINARIES", "KIND_BINARIES"):
+        binaries = [ignorant if each is HELM else each for each in getattr(toolchain, name)]
+        monkeypatch.setattr(toolchain, name, tuple(binaries))
+
+    assert binaries_folder() != before
 
 
 def test_every_program_of_the_module_is_one_of_its_tools():

@@ -35,9 +35,9 @@ POLICIES = {
         identity_keys=("user",),
         options=FakeOptions,
         minimum_interval_minutes=5,
-        calls_per_run=3,
+        token_seconds=None,
         budgets=(Budget(calls=330, seconds=86_400, reserve=20),),
-        alerts=AlertListing(calls_per_run=2),
+        alerts=AlertListing(),
     ),
     "narrow": VendorPolicy(
         adapter="narrow",
@@ -49,7 +49,7 @@ POLICIES = {
     ),
 }
 POLICIES["single"] = replace(
-    POLICIES["fake"], adapter="single", alerts=AlertListing(calls_per_run=1, per_plant=True)
+    POLICIES["fake"], adapter="single", alerts=AlertListing(per_plant=True)
 )
 
 
@@ -96,6 +96,15 @@ def document(
         # The API server's own default of a status that nobody has written.
         "status": {"observedGeneration": -1} if status is None else status,
     }
+
+
+def listed(name: str = "alpha", **totals: int) -> dict[str, Any]:
+    """The status of a vendor whose last listing of each stream had so many records."""
+    entries = [
+        {"name": name, "stream": stream, "result": "Succeeded", "reason": "Synced", "total": total}
+        for stream, total in totals.items()
+    ]
+    return {"vendors": entries}
 
 
 def resource(name: str = "acme", **fields: Any) -> VendorSync:

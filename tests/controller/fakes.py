@@ -48,7 +48,8 @@ class FakeCluster:
 
     async def apply_cron_job(self, rendered, uid):
         key = rendered["metadata"]["namespace"], rendered["metadata"]["name"]
-        if uid is None and key in self.cron_jobs:
+        known = self.cron_jobs.get(key)
+        if (known and known["metadata"]["uid"]) != uid:
             self.reads.append(f"conflict {key[1]}")
             raise ConflictError(key[1])
         self._write("apply", key[1])

@@ -13,7 +13,7 @@ from tests.controller.build import NOW, SETTINGS, job, pod, policies, report, re
 from vendorsync_api.reasons import DelayReason, RunReason
 from vendorsync_api.v1alpha1 import Delay, VendorStatus, VendorSyncStatus
 from vendorsync_operator import accept, brevity, resolve, runs, status
-from vendorsync_operator.verdicts import Sight
+from vendorsync_operator.verdicts import Progress, Sight
 
 OBJECT_LIMIT = 1_500_000
 """Bytes that etcd takes of one object."""
@@ -44,6 +44,7 @@ STATES: dict[str, dict[str, Any]] = {
     },
     "partial": FAILED | COUNTS | {"result": "Partial", "reason": "RecordsRejected"},
     "failed and slowed": FAILED,
+    "failed in another script": FAILED | {"message": "सौ" * 175},
     "blocked": FAILED | {"reason": "CredentialsRejected"},
 }
 
@@ -98,13 +99,17 @@ def test_a_status_keeps_to_its_size_in_every_state_with_long_messages(
 def test_the_largest_status_that_can_be_is_far_below_the_limit_of_an_object():
     sight = seen(50, streams={"alerts": {}})
     delay = Delay(reason="ImageUnavailable", message="x" * 300)
-    everything = {
+    everything: dict[str, Any] = {
         **FAILED, **COUNTS, "result": "Skipped", "reason": "RestrictedWindow",
         "standing": "VendorContractBroken", "hard_failures": 11,
     }  # fmt: skip
 
     found = grown(
-        replace(sight, delays={a.key: delay for a in sight.assignments}),
+        replace(
+            sight,
+            delays={a.key: delay for a in sight.assignments},
+            request=Progress(started={a.key: "j" * 63 for a in sight.assignments}),
+        ),
         **everything,
     )
 
@@ -162,7 +167,8 @@ def outcomes(draw, sight):
             duration_seconds=draw(st.sampled_from([0.0, 1.5, 2.5])),
             **counts,
         )
-        found.append(runs.outcome(live, [pod(said)]))
+        pods = [] if reason is RunReason.REPORT_LOST else [pod(said)]
+        found.append(runs.outcome(live, pods))
     return tuple(found)
 
 

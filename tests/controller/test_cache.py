@@ -72,39 +72,6 @@ def test_a_new_owner_is_news_for_both_owners():
     assert set(changed[1:]) == {ACME, ("solar", "other")}
 
 
-def test_an_older_version_never_replaces_a_newer_one():
-    known, _ = cache()
-    known.cron_jobs.found(cron_job(version="10", schedule="1 * * * *"))
-
-    known.cron_jobs.found(cron_job(version="9", schedule="2 * * * *"))
-
-    assert known.cron_jobs.get(("solar", "acme-alpha-plants")).version == "10"
-
-
-def test_a_new_object_of_the_same_name_replaces_the_old_one():
-    known, _ = cache()
-    known.cron_jobs.found(cron_job(version="10"))
-
-    known.cron_jobs.found(cron_job(version="9", uid="c2"))
-    known.cron_jobs.gone(cron_job(version="11", uid="c1"))
-
-    assert known.cron_jobs.get(("solar", "acme-alpha-plants")).uid == "c2"
-
-
-def test_a_sweep_drops_what_a_list_did_not_contain_in_its_namespace_only():
-    known, changed = cache()
-    known.cron_jobs.found(cron_job("a"))
-    elsewhere = cron_job("b")
-    elsewhere["metadata"]["namespace"] = "wind"
-    known.cron_jobs.found(elsewhere)
-    changed.clear()
-
-    known.cron_jobs.sweep([], "solar")
-
-    assert [live.key for live in known.cron_jobs] == [("wind", "b")]
-    assert changed == [ACME]
-
-
 TICK = 29_695_680
 """Minutes since the epoch of 2026-06-18T00:00:00Z."""
 
@@ -202,14 +169,83 @@ def test_the_removal_of_a_job_is_no_reason_to_forget_the_others():
     assert [live.key[1] for live in known.jobs.of(ACME)] == ["two"]
 
 
-def test_the_older_of_two_resources_of_an_organization_is_found_across_namespaces():
+def older(known, key):
+    found = known.older_sibling(known.resources.get(key))
+    return found and found.key
+
+
+YOUNG = ("solar", "young")
+
+
+def test_the_older_of_two_resources_of_an_organization_is_found():
     known, _ = cache()
     known.resources.found(document("young", created="2026-11-02T00:00:00Z"))
-    known.resources.found(document("old", namespace="wind"))
-    young, old = (known.resources.get(k) for k in (("solar", "young"), ("wind", "old")))
+    known.resources.found(document("old"))
 
-    assert known.older_sibling(young) is old
-    assert known.older_sibling(old) is None
+    assert older(known, YOUNG) == ("solar", "old")
+    assert older(known, ("solar", "old")) is None
+
+
+OWN = {"secretRef": {"name": "own", "key": "url"}}
+OTHER_KEY = {"secretRef": {"name": "vendorsync-database", "key": "other"}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"namespace": "staging"}, id="namespace"),
+        pytest.param({"database": OWN}, id="Secret"),
+        pytest.param({"database": OTHER_KEY}, id="key of the Secret"),
+        pytest.param({"organization": 4}, id="organization"),
+    ],
+)
+def test_two_resources_are_no_siblings_that_differ_in(fields):
+    known, _ = cache()
+    known.resources.found(document("young", created="2026-11-02T00:00:00Z"))
+
+    known.resources.found(document("old", **fields))
+
+    assert older(known, YOUNG) is None
+
+
+@pytest.mark.parametrize(
+    "database",
+    [{}, {"secretRef": {}}, {"secretRef": {"name": "vendorsync-database"}}],
+    ids=["none", "no Secret", "no key"],
+)
+def test_a_database_that_is_not_named_is_the_usual_one(database):
+    known, _ = cache()
+    known.resources.found(document("young", created="2026-11-02T00:00:00Z", database=database))
+
+    known.resources.found(
+        document("old", database={"secretRef": {"name": "vendorsync-database", "key": "url"}})
+    )
+
+    assert older(known, YOUNG) == ("solar", "old")
+
+
+def test_a_resource_that_moves_to_another_database_is_news_for_its_old_and_new_siblings():
+    known, changed = cache()
+    known.resources.found(document("a"))
+    known.resources.found(document("b", database=OWN))
+    known.resources.found(document("young", created="2026-11-02T00:00:00Z"))
+    changed.clear()
+    moved = document("young", created="2026-11-02T00:00:00Z", database=OWN)
+    moved["metadata"]["resourceVersion"] = "2"
+
+    known.resources.found(moved)
+
+    assert changed == [("solar", "a"), ("solar", "b"), YOUNG]
+    assert older(known, YOUNG) == ("solar", "b")
+
+
+def test_resources_that_came_and_went_leave_nothing_behind():
+    known, _ = cache()
+    for number in range(50):
+        known.resources.found(document(f"r{number}", organization=number % 7))
+        known.resources.gone(document(f"r{number}"))
+
+    assert (known._claimants, known._claim_of) == ({}, {})
 
 
 def test_resources_of_one_age_are_ordered_by_namespace_and_name():

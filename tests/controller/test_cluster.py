@@ -193,12 +193,17 @@ def test_an_answer_that_may_pass_is_no_refusal(status):
 
 
 def test_the_pods_of_a_job_are_selected_by_the_server():
+    pod = {"metadata": {"labels": {"batch.kubernetes.io/job-name": "job-1"}}}
+
     found, seen = asked(
-        lambda api: fenced(api).pods(("solar", "job-1")), (200, {"items": [{"a": 1}]})
+        lambda api: fenced(api).pods(("solar", "job-1"), "77"), (200, {"items": [pod]})
     )
 
-    assert found == [{"a": 1}]
-    assert seen[0][1].endswith("/pods?labelSelector=batch.kubernetes.io/job-name%3Djob-1")
+    assert found == [pod]
+    assert seen[0][1] == (
+        "/api/v1/namespaces/solar/pods?labelSelector=batch.kubernetes.io/job-name+in+(job-1)"
+        "&resourceVersion=77&resourceVersionMatch=NotOlderThan"
+    )
 
 
 def jobs(api):
@@ -242,12 +247,26 @@ async def first_event(api):
         (429, StreamError),
         (503, StreamError),
         (403, StreamDeniedError),
-        (400, ApiError),
+        (400, StreamDeniedError),
     ],
 )
-def test_a_refused_watch_means_listing_again_trying_again_or_the_end(status, meaning):
+def test_a_refused_watch_means_listing_again_or_trying_again(status, meaning):
     with pytest.raises(meaning):
         asked(first_event, (status, STATUS))
+
+
+class Silent:
+    """An API whose watches open and stay silent until the client gives them up."""
+
+    async def lines(self, path, query):
+        if path:
+            raise aiohttp.SocketTimeoutError("Timeout on reading data from socket")
+        yield b""
+
+
+def test_a_watch_that_fell_silent_is_not_opened_again_as_it_was():
+    with pytest.raises(GoneError):
+        asyncio.run(first_event(Silent()))
 
 
 def test_a_server_that_cannot_be_reached_interrupts_the_stream():
@@ -401,7 +420,7 @@ def test_a_lease_that_is_another_by_now_is_none(action, status):
         (429, UnreachableError),
         (500, UnreachableError),
         (403, lease.LeaseDeniedError),
-        (400, ApiError),
+        (400, lease.LeaseDeniedError),
     ],
 )
 def test_a_lease_that_is_denied_is_told_apart_from_one_that_cannot_be_reached(status, meaning):

@@ -33,10 +33,10 @@ spec:
 
 @pytest.fixture
 def invoke(tmp_path, capsys):
-    def invoke(verb, text, *arguments):
+    def invoke(verb, text, *arguments, **env):
         path = tmp_path / "resource.yaml"
         path.write_text(text)
-        code = command([verb, str(path), *arguments], env={})
+        code = command([verb, str(path), *arguments], env=env)
         return code, *capsys.readouterr()
 
     return invoke
@@ -118,6 +118,19 @@ def test_the_offset_of_a_resource_without_a_namespace_is_that_of_the_one_given(i
     assert named[1] != other[1]
 
 
+@pytest.mark.requirement("R16")
+def test_preview_and_render_know_an_operator_without_restricted_hours(invoke):
+    text = GOOD.replace("    restrictedWindows:\n    - {start: 19:00, end: 06:00}\n", "")
+    hourly = text.replace("intervalMinutes: 15", "intervalMinutes: 60")
+    none = {"SYNC_WINDOW_START": "none", "SYNC_WINDOW_END": "none"}
+
+    _, preview, _ = invoke("preview", hourly, "--at", "2026-11-22T18:50:00+05:30", **none)
+    _, render, _ = invoke("render", hourly, **none)
+
+    assert "19:00 IST" in preview
+    assert render.count("0 * * * *") == 2
+
+
 def test_preview_says_what_is_suspended(invoke):
     text = GOOD.replace("spec:\n", "spec:\n  suspend: true\n")
 
@@ -170,6 +183,12 @@ def test_preview_starts_at_the_present_without_a_moment(invoke):
         ),
         pytest.param("adapter: sungrow", "adaptor: sungrow", "adapter is missing", id="missing"),
         pytest.param("id: 3", "id: none", "organization.id: 'none' does not fit", id="type"),
+        pytest.param(
+            "  vendors:",
+            "  run: {podLabels: {job-name: mine}}\n  vendors:",
+            "the label 'job-name' belongs to Kubernetes' Job controller",
+            id="label of another",
+        ),
         pytest.param("  vendors:", "  vendor: 1\n  vendors:", "spec.vendor is not a", id="unknown"),
         pytest.param("15\n", "15: 1\n", "not YAML: ", id="syntax"),
         pytest.param("kind: VendorSync", "kind: VendorSink", "no resource of kind", id="kind"),
@@ -208,6 +227,54 @@ def test_a_null_among_the_options_reaches_the_adapter(invoke):
     code, _, err = invoke("render", text)
 
     assert (code, "option 'orgid'" in err) == (64, True)
+
+
+TIGHT = GOOD.replace("    - {start: 19:00, end: 06:00}\n", "    - {start: 00:00, end: 00:15}\n") + (
+    "status:\n  vendors:\n"
+    "  - {name: solarman, stream: plants, result: Succeeded, reason: Synced, total: 300}\n"
+)
+
+
+@pytest.mark.parametrize("verb", ["render", "preview"])
+def test_an_allowance_that_may_not_suffice_is_told_beside_the_output(invoke, verb):
+    code, out, err = invoke(verb, TIGHT)
+
+    assert code == 0
+    assert "organization-a" in out
+    assert err.count("\n") == 1
+    assert "VendorSync organization-a: solarman/plants: BudgetTight: 37565 runs in 395.4" in err
+
+
+@pytest.mark.parametrize("verb", ["render", "preview"])
+def test_an_allowance_that_the_file_declares_is_held_against_its_schedule(invoke, verb):
+    vendor = "  - name: solarman\n"
+    declared = f"{vendor}    allowances: [{{calls: 90000, seconds: 31536000}}]\n"
+
+    code, out, err = invoke(verb, TIGHT.replace(vendor, declared))
+
+    assert (code, out) == (64, "")
+    assert "solarman/plants: 37565 runs in 395.4 days of 3 calls each" in err
+    assert "the declared allowance leaves 89500 (90000 in 365 days" in err
+
+
+@pytest.mark.parametrize(("percent", "code"), [(101, 0), (100, 64)])
+def test_an_edit_in_a_file_of_what_went_on_is_judged_like_the_edit_of_the_resource(
+    invoke, percent, code
+):
+    kept = f"total: 300, toleratedPercent: {percent}"
+    declared = "allowances: [{calls: 112196, seconds: 31536000}]"
+    text = TIGHT.replace("total: 300", kept).replace(
+        "  - name: solarman\n", f"  - name: solarman\n    {declared}\n"
+    )
+
+    ended, _, err = invoke("preview", f"{text}  observedGeneration: 0\n")
+
+    assert ended == code
+    assert "make 112702 calls; the declared allowance leaves 111696" in err
+
+
+def test_a_status_that_cannot_be_read_is_left_alone(invoke):
+    assert invoke("render", f"{GOOD}status: {{vendors: 7}}\n")[0] == 0
 
 
 def test_a_file_that_is_not_there_is_named(capsys):

@@ -73,7 +73,7 @@ def test_an_image_that_cannot_be_had_is_one_word_whatever_the_kubelet_tries(reas
 def test_a_container_that_the_node_refuses_names_what_is_missing_and_no_pod(text, told):
     assert found(pod(container=waiting("CreateContainerConfigError", text))) == (
         "ContainerRefused",
-        f"the run's container is not made: {told}",
+        f"the run's container cannot be made: {told}",
     )
 
 
@@ -86,22 +86,22 @@ def test_a_container_that_the_node_refuses_names_what_is_missing_and_no_pod(text
         ),
         (
             "0/3 nodes are available: 1 Insufficient memory, 2 node(s) had untolerated taint {a: }",
-            "nodes have taints that spec.run.tolerations does not bear; nodes lack memory",
+            "nodes have taints that spec.run.tolerations does not cover, nodes lack memory",
         ),
-        ("something new", "the scheduler names no cause that we know"),
+        ("something new", "the scheduler gives no known cause"),
     ],
 )
 def test_a_pod_that_no_node_takes_says_why_without_counters(text, told):
     assert found(pod(node=None, scheduled=text)) == (
         "Unschedulable",
-        f"no node takes the run's pod: {told}",
+        f"the run's pod cannot be scheduled: {told}",
     )
 
 
 def test_a_pod_that_nobody_looked_at_points_at_the_scheduler():
     assert found(pod(node=None)) == (
         "Unschedulable",
-        "no node takes the run's pod: no scheduler has looked at it",
+        "the run's pod cannot be scheduled: no scheduler has tried it yet",
     )
 
 
@@ -112,7 +112,7 @@ def test_a_container_that_is_being_made_has_two_minutes(container):
     assert found(pod(container=container)) is None
     assert found(pod(container=container), at=LATER) == (
         "PodPending",
-        "the run's pod has a node, and its container has not started there",
+        "the run's pod has a node, but its container has not started there",
     )
 
 
@@ -135,10 +135,55 @@ def test_a_pod_that_outlives_its_deletion_by_a_minute_is_on_a_lost_node():
     assert reason == "NotEnding"
 
 
+def with_sidecars(*names, run="terminated", at="06:00:10"):
+    """A pod whose run's container ended and whose other containers run."""
+    ended = {"exitCode": 0, "finishedAt": f"2026-11-23T{at}Z"} if run == "terminated" else {}
+    made = pod(phase="Running", container={"state": {run: ended}})
+    made["status"]["containerStatuses"] += [
+        {"name": name, "state": {"running": {"startedAt": "2026-11-23T06:00:01Z"}}}
+        for name in names
+    ]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["istio-proxy"], "container istio-proxy"),
+        (["vault-agent", "istio-proxy"], "containers istio-proxy, vault-agent"),
+    ],
+)
+def test_a_container_that_keeps_the_pod_of_a_run_that_ended_is_named(names, told):
+    assert found(with_sidecars(*names)) == (
+        "SidecarRunning",
+        f"the run has ended, but its pod is kept by the {told}",
+    )
+
+
+def test_other_containers_have_half_a_minute_to_end_after_the_run():
+    parting = with_sidecars("istio-proxy", at="06:00:20")
+
+    assert found(parting) is None
+    assert found(parting, at=SOON + timedelta(seconds=5)) is not None
+
+
+@pytest.mark.parametrize(
+    "quiet",
+    [with_sidecars(), with_sidecars("istio-proxy", run="running")],
+    ids=["alone", "at work"],
+)
+def test_a_run_that_goes_on_or_whose_pod_is_about_to_end_is_kept_by_nobody(quiet):
+    assert found(quiet, at=LATER) is None
+
+
 def refused(events, **said):
     told = delays.without_pod(going(**said), events)
     assert told is not None
     return told
+
+
+def unmade(events):
+    return delays.without_job("acme-alpha-plants", events, since="2026-11-23T06:00:00Z")
 
 
 QUOTA = (
@@ -147,41 +192,12 @@ QUOTA = (
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        (QUOTA, "ResourceQuota small leaves no room"),
-        (
-            'Error creating: pods "x-" is forbidden: error looking up service account solar/runs:'
-            ' serviceaccount "runs" not found',
-            "serviceaccount runs does not exist",
-        ),
-        (
-            'Error creating: pods "x-" is forbidden: no PriorityClass with name low was found',
-            "priority class low does not exist",
-        ),
-        (
-            'Error creating: admission webhook "guard.example.org" denied the request: 17:04 no',
-            "admission webhook guard.example.org denies it",
-        ),
-        (
-            'Error creating: pods "x" is forbidden: violates PodSecurity "restricted:latest": …',
-            "it violates the Pod Security level restricted:latest",
-        ),
-        (
-            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'ids' with binding 'b' denied",
-            "ValidatingAdmissionPolicy ids denies it",
-        ),
-        ("Error creating: pod x-7k2p: 12:04:11 boom", "the API server's words are in its Events"),
-    ],
-)
-def test_a_refusal_is_told_by_what_it_names(text, told):
-    event = {"message": text, "lastTimestamp": "2026-11-23T06:00:01Z"}
+def test_a_refusal_is_told_of_the_pod_and_of_the_job():
+    event = {"message": QUOTA, "lastTimestamp": "2026-11-23T06:00:01Z"}
+    words = "ResourceQuota small leaves no room for pods"
 
-    without_job = delays.without_job([event], since="2026-11-23T06:00:00Z")
-
-    assert refused([event]).message == f"the run's pod is refused: {told}"
-    assert without_job.message == f"the run's Job is refused: {told}"
+    assert refused([event]).message == f"the run's pod is refused: {words}"
+    assert unmade([event]).message == f"the run's Job is refused: {words}"
 
 
 def test_the_newest_refusal_counts_in_either_spelling_of_an_event():
@@ -197,15 +213,13 @@ def test_the_newest_refusal_counts_in_either_spelling_of_an_event():
 
 def test_without_an_event_the_controllers_are_at_fault():
     assert refused([]).reason == DelayReason.POD_PENDING
-    assert delays.without_job([], since="2026-11-23T06:00:00Z").reason == DelayReason.NOT_STARTED
+    assert unmade([]).reason == DelayReason.NOT_STARTED
 
 
 def test_a_refusal_from_before_a_tick_does_not_explain_it():
     event = {"message": QUOTA, "lastTimestamp": "2026-11-23T05:59:59Z"}
 
-    found = delays.without_job([event], since="2026-11-23T06:00:00Z")
-
-    assert found.reason == DelayReason.NOT_STARTED
+    assert unmade([event]).reason == DelayReason.NOT_STARTED
 
 
 @pytest.mark.parametrize("said", ["active", "failed", "terminating"])

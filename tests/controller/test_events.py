@@ -1,5 +1,7 @@
 from datetime import timedelta
 
+import pytest
+
 from tests.controller.build import NOW
 from vendorsync_api.v1alpha1 import Condition, Metadata, VendorStatus, VendorSyncStatus
 from vendorsync_operator.events import HOURLY_LIMIT, Recorder, Transition, transitions
@@ -57,6 +59,17 @@ def test_a_recovery_is_an_event_that_names_what_was_wrong():
     ]
 
 
+def test_reports_that_are_lost_one_after_the_other_are_one_event():
+    lost = status(result="Unknown", reason="ReportLost", job="a")
+    again = status(result="Unknown", reason="ReportLost", job="b")
+
+    assert said(GOOD, lost) == [
+        ("Warning", "ReportLost", "alpha/plants: the report of a run is lost")
+    ]
+    assert said(lost, again) == []
+    assert said(again, GOOD) == []
+
+
 def test_a_turn_of_ready_is_an_event():
     refused = status("False", "UnknownAdapter", result="Succeeded", reason="Synced")
 
@@ -81,5 +94,18 @@ def test_an_event_is_about_the_resource_and_bounded():
     assert event is not None
     assert event["regarding"]["uid"] == "u1"
     assert event["metadata"]["namespace"] == "solar"
-    assert len(event["note"]) <= 1024
+    assert len(event["note"].encode()) <= 1024
     assert event["eventTime"] == "2026-11-23T06:00:10.000000Z"
+
+
+@pytest.mark.parametrize("width", ["x", "é", "सौर", "太陽光", "☀️"])
+def test_a_note_in_any_script_keeps_to_the_servers_bytes_and_is_cut_between_characters(width):
+    words = (width + " ") * 600
+
+    event = Recorder("operator-0").event(ACME, Transition("Warning", "NoReport", words), NOW)
+
+    assert event is not None
+    kept = event["note"].removesuffix("…")
+    assert 1000 < len(event["note"].encode()) <= 1024
+    assert words.startswith(kept)
+    assert "\ufffd" not in kept

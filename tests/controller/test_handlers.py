@@ -16,8 +16,14 @@ class Names(set):
     def gone(self, document):
         self.discard(document["metadata"]["name"])
 
-    def sweep(self, listed, namespace):
+    def listed(self, document, revision):
+        raise AssertionError("kopf gets no objects of a list")
+
+    def sweep(self, listed, namespace, revision):
         raise AssertionError("kopf never sweeps")
+
+    def doubt(self, namespace):
+        raise AssertionError("kopf never doubts")
 
 
 def _no_session():

@@ -77,6 +77,65 @@ def test_what_is_denied_for_half_a_minute_is_a_fault_unless_it_is_granted_meanwh
     assert health.faults() == []
 
 
+def of_namespaces(clock, *namespaces):
+    """Return a health that expects a stream of each namespace."""
+    health = Health(clock)
+    return health, [health.expect(f"jobs in {name}", name) for name in namespaces]
+
+
+def test_a_namespace_that_is_denied_is_trouble_that_names_it_and_no_fault():
+    clock = Clock()
+    health, (_, gone) = of_namespaces(clock, "team-a", "team-b")
+    health.started(moves, leading)
+
+    lasts = gone.denied("HTTP 403: no")
+    clock.now += OUTAGE_LIMIT + DENIAL_LIMIT
+    lasts_by_now = gone.denied("HTTP 403: no")
+    health.expect("jobs in team-a", "team-a").heard()
+
+    assert (lasts, lasts_by_now) == (False, True)
+    assert health.faults() == []
+    assert health.summary == "ok, leading\njobs in team-b: HTTP 403: no"
+
+
+def test_a_namespace_that_nobody_asks_for_is_a_fault_all_the_same():
+    clock = Clock()
+    health, (pulse,) = of_namespaces(clock, "team-a")
+    health.started(moves, leading)
+    pulse.denied("HTTP 403: no")
+
+    clock.now += SILENCE_LIMIT + 1
+
+    assert health.faults() == ["nothing heard of jobs in team-a for 81 s"]
+
+
+def test_who_is_denied_every_namespace_from_the_start_can_serve_nobody():
+    clock = Clock()
+    health, pulses = of_namespaces(clock, "team-a", "team-b")
+    for pulse in pulses:
+        pulse.denied("HTTP 403: no")
+    clock.now += DENIAL_LIMIT + 1
+    faults = health.faults()
+
+    health.started(moves, leading)
+
+    assert faults == [
+        "the API server denies jobs in team-a: HTTP 403: no",
+        "the API server denies jobs in team-b: HTTP 403: no",
+    ]
+    assert health.faults() == []
+
+
+def test_who_is_denied_some_namespaces_from_the_start_waits_for_the_others():
+    clock = Clock()
+    health, (gone, slow) = of_namespaces(clock, "team-a", "team-b")
+    gone.denied("HTTP 403: no")
+    clock.now += DENIAL_LIMIT + 1
+    slow.heard()
+
+    assert health.faults() == []
+
+
 def test_an_answer_ends_the_trouble():
     health = Health(Clock())
     pulse = health.expect("jobs")

@@ -13,13 +13,15 @@ import pytest
 from aiohttp import web
 
 from tests.controller.build import document
+from tests.controller.streaming import Trial
 from vendorsync_api.group import GROUP, KIND, PLURAL
 from vendorsync_api.v1alpha1 import API_VERSION, VERSION
 from vendorsync_operator import handlers, main
 from vendorsync_operator.intake import Intake, session
 
 PATH = f"/apis/{API_VERSION}/{PLURAL}"
-
+SILENCE = 0.3
+"""Seconds after which kopf gives up a watch here."""
 
 NAMESPACES = {
     "name": "namespaces",
@@ -39,27 +41,17 @@ class Sink:
     def found(self, document):
         self.told.append(("found", document["metadata"]["name"]))
 
+    def listed(self, document, revision):
+        self.told.append(("listed", document["metadata"]["name"]))
+
     def gone(self, document):
         self.told.append(("gone", document["metadata"]["name"]))
 
-    def sweep(self, listed, namespace):
+    def sweep(self, listed, namespace, revision):
         self.told.append(("sweep", sorted(name for _, name in listed)))
 
-
-class Pulse:
-    """Counts what is heard and keeps why attempts failed."""
-
-    def __init__(self):
-        self.count, self.why = 0, []
-
-    def heard(self):
-        self.count += 1
-
-    def failed(self, why):
-        self.why.append(why)
-
-    def denied(self, why):
-        self.why.append(f"denied {why}")
+    def doubt(self, namespace):
+        self.told.append(("doubt", namespace))
 
 
 class Server:
@@ -95,18 +87,22 @@ class Server:
         if not watched:
             return await self.list()
         lines = next(self.watches, None)
+        if isinstance(lines, str):
+            return web.Response(text=lines, content_type="text/html")
         if isinstance(lines, int):
             return web.json_response({"kind": "Status"}, status=lines)
         answer = web.StreamResponse()
         await answer.prepare(request)
-        for line in lines or ():
+        for line in lines or (None,) * (lines is None):
+            if line is None:
+                await asyncio.Event().wait()
             await answer.write(json.dumps(line).encode() + b"\n")
-        if lines is None:
-            await asyncio.Event().wait()
         return answer
 
     async def list(self):
         page = next(self.pages)
+        if isinstance(page, str):
+            return web.Response(text=page, content_type="text/html")
         if isinstance(page, int):
             return web.json_response({"kind": "Status", "message": "no"}, status=page)
         return web.json_response(page)
@@ -143,63 +139,84 @@ def event(kind, name, version="6"):
 BOOKMARK = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
 
 
-async def play(pages, watches, until):
-    """Run kopf until a condition holds; return sink, intake, pulse and server."""
-    sink, pulse, server = Sink(), Pulse(), Server(pages, watches)
-    taken = Intake(sink, None, pulse)
-    application = web.Application()
-    application.router.add_get(PATH, server.serve)
-    application.router.add_get("/{any:.*}", server.discover)
-    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+class Game:
+    """A server's pages and watches, what becomes of them, and what the stream tells of itself."""
 
-    def open_session():
-        connector = aiohttp.TCPConnector()
-        return session({PATH: taken}, Token(), user_agent="test/1", connector=connector)
+    def __init__(self, pages=(), watches=(), patience=1000):
+        self.sink, self.server = Sink(), Server(pages, watches)
+        self.trial = Trial("vendorsyncs", patience=patience)
+        self.intake = Intake(self.sink, self.trial.stream)
 
-    settings = main.kopf_settings()
-    settings.watching.reconnect_backoff = 0.01
-    settings.networking.error_backoffs = [0.01] * 20
-    registry = handlers.registry(sink, server=url, session=open_session)
-    tasks = await kopf.spawn_tasks(registry=registry, settings=settings, clusterwide=True)
-    running = asyncio.create_task(kopf.run_tasks(tasks, ignored=Everything()))
-    try:
-        async with asyncio.timeout(20):
-            while not until(sink, taken, pulse, server) and not running.done():
-                await asyncio.sleep(0.01)
-        if running.done():
-            await running
-    finally:
-        running.cancel()
-        await asyncio.wait([running], timeout=20)
-        await runner.cleanup()
-    return sink, taken, pulse, server
+    @property
+    def asked(self):
+        """The lists and watches, without the discovery before them."""
+        return [what for what in self.server.seen if not what.startswith("/")]
+
+    def is_watched(self, times=1):
+        return self.server.seen.count("watch") >= times
+
+    async def play(self, until):
+        """Run kopf until a condition holds; raise what it ends with."""
+        application = web.Application()
+        application.router.add_get(PATH, self.server.serve)
+        application.router.add_get("/{any:.*}", self.server.discover)
+        runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        running = await self._start(f"http://127.0.0.1:{runner.addresses[0][1]}")
+        try:
+            async with asyncio.timeout(20):
+                while not until(self) and not running.done():
+                    await asyncio.sleep(0.01)
+            if running.done():
+                await running
+        finally:
+            running.cancel()
+            await asyncio.wait([running], timeout=20)
+            await runner.cleanup()
+
+    async def _start(self, url):
+        def open_session():
+            connector = aiohttp.TCPConnector()
+            return session({PATH: self.intake}, Token(), user_agent="test/1", connector=connector)
+
+        settings = main.kopf_settings()
+        settings.watching.reconnect_backoff = 0.01
+        settings.watching.inactivity_timeout = SILENCE
+        settings.networking.error_backoffs = [0.01] * 20
+        registry = handlers.registry(self.sink, server=url, session=open_session)
+        tasks = await kopf.spawn_tasks(registry=registry, settings=settings, clusterwide=True)
+        return asyncio.create_task(kopf.run_tasks(tasks, ignored=Everything()))
 
 
-def run(pages, watches, until):
-    return asyncio.run(play(pages, watches, until))
+def run(pages, watches, until, **options):
+    game = Game(pages, watches, **options)
+    asyncio.run(game.play(until))
+    return game
 
 
 def watching(times=1):
-    return lambda sink, taken, pulse, server: server.seen.count("watch") >= times
+    return lambda game: game.is_watched(times)
+
+
+def is_read(game):
+    return game.trial.is_read
 
 
 def test_the_pages_of_kopfs_own_list_fill_the_store_and_its_end_sweeps():
-    sink, taken, _, server = run([page("a", more="x"), page("b")], [], watching())
+    game = run([page("a", more="x"), page("b")], [], watching())
 
-    assert sink.told == [("found", "a"), ("found", "b"), ("sweep", ["a", "b"])]
-    assert taken.listed.is_set()
-    assert server.seen[-3:] == ["list ", "list x", "watch"]
+    assert game.sink.told == [("listed", "a"), ("listed", "b"), ("sweep", ["a", "b"])]
+    assert is_read(game)
+    assert game.asked == ["list ", "list x", "watch"]
 
 
 @pytest.mark.promise("P1")
 def test_at_start_there_is_one_list_and_one_watch_besides_discovery():
-    _, _, _, server = run([page()], [], watching())
+    game = run([page()], [], watching())
 
-    assert [what for what in server.seen if not what.startswith("/")] == ["list ", "watch"]
-    assert sorted(what for what in server.seen if what.startswith("/")) == [
+    assert game.asked == ["list ", "watch"]
+    assert sorted(what for what in game.server.seen if what.startswith("/")) == [
         "/api",
         "/api/v1",
         "/apis",
@@ -208,94 +225,219 @@ def test_at_start_there_is_one_list_and_one_watch_besides_discovery():
 
 
 def test_events_come_through_kopfs_handler():
-    def told(sink, *_):
-        return len(sink.told) >= 4
-
     lines = [event("ADDED", "b"), event("DELETED", "a", "7")]
-    sink, _, _, _ = run([page("a")], [lines], told)
 
-    assert sorted(sink.told[2:]) == [("found", "b"), ("gone", "a")]
+    game = run([page("a")], [lines], lambda game: len(game.sink.told) >= 4)
+
+    assert sorted(game.sink.told[2:]) == [("found", "b"), ("gone", "a")]
 
 
-def test_a_version_that_is_gone_leads_to_a_list_that_sweeps():
-    gone = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
+def error(code, **fields):
+    return {"type": "ERROR", "object": {"code": code, "message": "no"} | fields}
 
-    sink, _, _, _ = run([page("a", "b"), page("b")], [[gone]], watching(2))
 
-    assert sink.told[-2:] == [("found", "b"), ("sweep", ["b"])]
+GONE, BROKEN = error(410), error(500)
+
+
+@pytest.mark.parametrize("end", [[GONE], [BROKEN], 410], ids=["gone", "broken", "HTTP 410"])
+def test_a_version_that_is_gone_and_an_error_in_a_watch_lead_to_a_list_that_sweeps(end):
+    game = run([page("a", "b"), page("b")], [end], watching(2))
+
+    assert game.sink.told[-2:] == [("listed", "b"), ("sweep", ["b"])]
+    assert game.trial.rests == [0.5]
+
+
+def test_a_watch_that_only_brings_errors_is_tried_again_after_longer_and_longer_rests():
+    game = run([page()] * 5, [[BROKEN]] * 4, watching(5))
+
+    assert game.trial.rests == [0.5, 1, 2, 4]
+
+
+def test_a_server_that_asks_for_a_pause_gets_it():
+    busy = error(429, details={"retryAfterSeconds": 7})
+
+    game = run([page()] * 2, [[busy]], watching(2))
+
+    assert game.trial.rests == [7]
+
+
+def test_a_server_that_hangs_up_at_once_is_not_asked_in_a_tight_loop():
+    game = run([page()], [[], []], watching(3))
+
+    assert game.trial.rests == [0.5, 1]
+    assert game.asked == ["list ", "watch", "watch", "watch"]
+
+
+def test_a_stream_that_ends_after_a_word_goes_on_without_a_rest():
+    game = run([page()], [[BOOKMARK], [BOOKMARK]], watching(3))
+
+    assert game.trial.rests == []
+
+
+def test_a_watch_that_falls_silent_leads_to_a_list_since_the_server_may_be_behind_its_version():
+    game = run([page("a"), page("b")], [], lambda game: ("sweep", ["b"]) in game.sink.told)
+
+    assert game.asked[:4] == ["list ", "watch", "watch", "list "]
+
+
+def test_a_list_that_goes_back_in_time_replaces_all_that_is_known():
+    back = page("b") | {"metadata": {"resourceVersion": "4"}}
+
+    game = run([page("a"), back], [[GONE]], watching(2))
+
+    assert ("doubt", None) in game.sink.told
+    assert game.sink.told.index(("doubt", None)) < game.sink.told.index(("listed", "b"))
+
+
+def test_a_bookmark_that_goes_back_in_time_leads_to_such_a_list():
+    lower = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "4"}}}
+
+    game = run([page("a"), page("a")], [[lower]], watching(2))
+
+    assert game.sink.told.count(("doubt", None)) == 1
+    assert game.sink.told[-1] == ("sweep", ["a"])
+
+
+@pytest.mark.parametrize("lines", [None, [BOOKMARK, None]], ids=["silent", "alive"])
+def test_kopf_lists_again_the_moment_that_it_is_told_to(lines):
+    lacks: list[str] = []
+
+    def until(game):
+        if game.is_watched() and not lacks:
+            game.intake.relist("restored")
+            lacks.append(game.trial.lack)
+        return lacks and is_read(game)
+
+    game = run([page("a"), page("b")], [lines], until)
+
+    assert lacks == ["vendorsyncs: restored"]
+    assert game.sink.told[-3:] == [("doubt", None), ("listed", "b"), ("sweep", ["b"])]
+    assert game.trial.rests == []
 
 
 def test_a_page_that_fails_is_asked_for_again_and_nothing_is_swept_before_the_end():
-    sink, _, _, server = run([page("a", more="x"), 500, page("b")], [], watching())
+    game = run([page("a", more="x"), 500, page("b")], [], watching())
 
-    assert sink.told == [("found", "a"), ("found", "b"), ("sweep", ["a", "b"])]
-    assert [what for what in server.seen if what.startswith("list")] == [
-        "list ",
-        "list x",
-        "list x",
-    ]
+    assert game.sink.told == [("listed", "a"), ("listed", "b"), ("sweep", ["a", "b"])]
+    assert game.asked == ["list ", "list x", "list x", "watch"]
+
+
+def test_a_page_that_is_gone_starts_the_list_again():
+    game = run([page("a", more="x"), 410, page("b")], [], watching())
+
+    assert game.sink.told == [("listed", "a"), ("listed", "b"), ("sweep", ["b"])]
+    assert game.asked == ["list ", "list x", "list ", "watch"]
 
 
 def test_a_list_that_starts_anew_forgets_the_half_that_was_read():
-    sink = Sink()
-    taken = Intake(sink, None, Pulse())
+    game = Game()
 
-    taken.page(page("a", more="x"), first=True)
-    assert not taken.listed.is_set()
-    taken.page(page("b"), first=True)
+    game.intake.page(page("a", more="x"), first=True)
+    assert not is_read(game)
+    game.intake.page(page("b"), first=True)
 
-    assert sink.told[-1] == ("sweep", ["b"])
-    assert taken.listed.is_set()
+    assert game.sink.told[-1] == ("sweep", ["b"])
+    assert is_read(game)
+
+
+def test_a_list_that_began_before_the_server_went_back_is_not_the_one_that_was_asked_for():
+    game = Game()
+
+    game.intake.page(page("a", more="x"), first=True)
+    game.intake.relist("restored")
+    game.intake.page(page("b"), first=False)
+
+    assert not is_read(game)
 
 
 def test_kopf_gets_a_page_without_its_objects():
     given = page("a", more="x")
 
-    assert Intake(Sink(), None, Pulse()).page(given, first=True) == given | {"items": []}
+    assert Game().intake.page(given, first=True) == given | {"items": []}
 
 
 @pytest.mark.promise("P10")
 def test_each_chunk_of_a_watch_is_a_sign_of_life_a_bookmark_too():
-    _, _, quiet, _ = run([page()], [], watching())
-    _, _, pulse, _ = run([page()], [[BOOKMARK], None], watching(2))
+    quiet = run([page()], [], watching())
+    alive = run([page()], [[BOOKMARK], None], watching(2))
 
     # The list, the beginning of each watch, and the bookmark.
-    assert quiet.count <= 2
-    assert pulse.count >= quiet.count + 2
+    assert quiet.trial.pulse.count <= 2
+    assert alive.trial.pulse.count >= quiet.trial.pulse.count + 2
 
 
-def test_a_failed_attempt_is_told_and_tried_again():
-    def ended(sink, taken, *_):
-        return taken.listed.is_set()
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_failed_attempt_is_told_and_tried_again(status):
+    game = run([status, page()], [], is_read)
 
-    _, _, pulse, _ = run([503, page()], [], ended)
+    assert game.trial.pulse.why[0] == f"HTTP {status}"
 
-    assert pulse.why[0] == "HTTP 503"
+
+@pytest.mark.parametrize("odd", ["text", {"no": "event"}, {"type": "ADDED", "object": {}}])
+def test_a_line_that_is_no_event_is_an_interruption(odd):
+    game = run([page("a"), page("a")], [[odd]], watching(2))
+
+    assert game.asked == ["list ", "watch", "list ", "watch"]
+    assert game.trial.rests == [0.5]
+
+
+def test_what_a_tenant_writes_in_labels_and_texts_is_no_revision():
+    odd = event("MODIFIED", "a")
+    odd["object"]["metadata"]["labels"] = {"resourceVersion": "1"}
+    odd["object"]["spec"]["syncRequest"] = '"resourceVersion":"2" "ERROR"'
+
+    game = run([page("a")], [[odd, BOOKMARK]], watching(2))
+
+    assert game.asked == ["list ", "watch", "watch"]
+    assert ("doubt", None) not in game.sink.told
+
+
+MAINTENANCE = "<html>\nWe will be back soon.\n</html>\n"
+
+
+def test_the_page_of_a_proxy_that_answers_for_the_server_is_an_interruption():
+    game = run([MAINTENANCE, page(), page()], [MAINTENANCE], watching(2))
+
+    assert game.asked == ["list ", "list ", "watch", "list ", "watch"]
+    assert game.trial.rests == [0.5, 1]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_is_told_apart_and_tried_again_since_a_server_that_starts_refuses_all(status):
+    game = run([status, page()], [], is_read)
+
+    # What comes after it is the end of the test.
+    assert game.trial.pulse.why[0].split(":")[0] == f"denied HTTP {status}"
+    assert game.server.seen.count("/apis") == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refusal_is_told_apart_and_tried_again_since_a_server_that_starts_refuses_all(status):
-    def ended(sink, taken, *_):
-        return taken.listed.is_set()
+def test_a_watch_that_is_refused_for_long_is_followed_by_a_list(status):
+    refusals = [status] * 15
 
-    _, _, pulse, server = run([status, page()], [], ended)
+    game = run([page("a"), page("b")], refusals, watching(17), patience=10)
 
-    # What comes after it is the end of the test.
-    assert pulse.why[0].split(":")[0] == f"denied HTTP {status}"
-    assert server.seen.count("/apis") == 1
+    assert game.trial.completed == [None, None]
+    assert game.asked[-3:] == ["watch", "list ", "watch"]
+    assert game.sink.told[-1] == ("sweep", ["b"])
+    assert is_read(game)
+
+
+def test_a_watch_that_is_refused_for_a_moment_goes_on_where_it_was():
+    game = run([page("a")], [403, [BOOKMARK]], watching(3))
+
+    assert game.asked == ["list ", "watch", "watch", "watch"]
+    assert game.trial.completed == [None]
 
 
 @pytest.mark.promise("P10")
-@pytest.mark.parametrize("end", [410, [{"type": "ERROR", "object": {"code": 500}}]])
-def test_what_kopf_cannot_mend_ends_it(end):
-    with pytest.raises(Exception, match=r".") as ended:
-        run([page()], [end], lambda *_: False)
-
-    assert not isinstance(ended.value, AssertionError)
+def test_what_kopf_cannot_mend_ends_it():
+    with pytest.raises(KeyError):
+        run([{"items": [{"no": "object"}]}], [], lambda _: False)
 
 
 def test_each_request_brings_a_fresh_token_and_says_who_asks():
-    _, _, _, server = run([page()], [], watching())
+    game = run([page()], [], watching())
 
-    assert server.headers["Authorization"] == f"Bearer {len(server.seen)}"
-    assert server.headers["User-Agent"] == "test/1"
+    assert game.server.headers["Authorization"] == f"Bearer {len(game.server.seen)}"
+    assert game.server.headers["User-Agent"] == "test/1"

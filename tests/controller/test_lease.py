@@ -147,6 +147,66 @@ def test_resigning_frees_the_lease_and_closes_the_fence():
     assert candidate().resign(WALL) is None
 
 
+def after_a_restore(me, now, **fields):
+    """Show a candidate, which saw version 107, the Lease as it was earlier."""
+    me.observe(replace(OTHERS, version="107"), now)
+    return me.observe(replace(OTHERS, version="88", transitions=1, **fields), now)
+
+
+def test_a_version_that_goes_back_tells_of_a_restore_once():
+    me = candidate()
+
+    assert not me.observe(OTHERS, 0)
+    assert after_a_restore(me, 1)
+    assert not me.observe(replace(OTHERS, version="89"), 2)
+
+
+def test_a_lease_that_vanishes_and_is_made_anew_at_a_higher_version_tells_of_no_restore():
+    me = candidate()
+    me.observe(OTHERS, 0)
+
+    assert not me.observe(None, 1)
+    assert not me.won(replace(OTHERS, holder="me", version="9"), asked=16, now=16)
+
+
+def test_one_that_is_made_anew_at_a_lower_version_does():
+    me = candidate()
+    me.observe(OTHERS, 0)
+    me.observe(None, 1)
+
+    assert me.won(replace(OTHERS, holder="me", version="6"), asked=16, now=16)
+
+
+@pytest.mark.parametrize("holder", ["", "me", "other"])
+def test_whoever_does_not_lead_waits_for_those_who_do_not_know_of_the_restore_yet(holder):
+    me = candidate()
+    after_a_restore(me, 1, holder=holder)
+
+    assert me.bid(15.9, WALL) is None
+    assert me.bid(16, WALL) is not None
+
+
+@pytest.mark.parametrize("holder", ["", "me"])
+def test_a_leader_goes_on_after_a_restore_since_all_others_wait(holder):
+    me, server = leading()
+    server.record = replace(server.record, holder=holder, version="88", renewed=None)
+
+    assert me.observe(server.record, 1)
+    renewed = server.store(me.bid(1, WALL))
+    me.won(renewed, asked=1, now=1)
+
+    assert me.is_leading(10.9)
+
+
+def test_a_restored_lease_that_somebody_took_and_released_is_taken_at_once():
+    me = candidate()
+    after_a_restore(me, 1, holder="")
+    me.observe(replace(OTHERS, version="89"), 3)
+    me.observe(replace(OTHERS, version="90", holder=""), 4)
+
+    assert me.bid(4, WALL) is not None
+
+
 class Player:
     """A candidate with a clock of its own; each step is one message between it and the server."""
 
@@ -275,6 +335,7 @@ class Round:
 
     def __init__(self, server, name="me", times=TIMES, clock=None):
         self.leases, self.pulse, self.pauses, self.now = Leases(server), Pulse(), [], 0.0
+        self.restores: list[float] = []
         self.election = Election(
             Candidate(name, times),
             self.leases,
@@ -284,6 +345,7 @@ class Round:
             now=lambda: WALL,
             sleep=self.sleep,
             random=lambda: 1.0,
+            restored=lambda: self.restores.append(self.now),
         )
 
     async def sleep(self, seconds):
@@ -316,6 +378,31 @@ def test_one_operator_elects_itself_with_its_first_request_and_renews_with_one_e
     assert alone.election.role == "leading"
     assert alone.pauses == [2, 2, 2]
     assert alone.pulse.told == ["heard"] * 3
+
+
+def test_leader_and_standby_tell_of_a_restore_within_one_turn():
+    for each in (Round(Server()), Round(Server(replace(OTHERS, version="107")))):
+
+        def restore(each=each):
+            each.leases.server.record = replace(OTHERS, version="50")
+
+        each.play(restore, nothing)
+
+        assert each.restores == [2]
+        assert each.election.role == "standing by for other"
+
+
+def test_an_operator_whose_lease_was_not_in_the_backup_tells_of_the_restore():
+    leader = Round(Server())
+
+    def restore():
+        leader.leases.server.record = None
+        leader.leases.server.version = 50
+
+    leader.play(restore, nothing)
+
+    assert leader.restores == [2]
+    assert leader.election.role == "leading"
 
 
 def test_a_standby_reads_and_writes_nothing_and_takes_over_the_moment_the_lease_runs_out():

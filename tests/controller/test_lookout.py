@@ -3,9 +3,9 @@ import asyncio
 import pytest
 
 from vendorsync_api.v1alpha1 import Delay
-from vendorsync_operator.lookout import Lookout, Ration
+from vendorsync_operator.lookout import Finding, Lookout, Ration
 
-DELAY = Delay(reason="Unschedulable")
+FOUND = Finding(Delay(reason="Unschedulable"))
 
 
 class Asked:
@@ -19,7 +19,7 @@ class Asked:
         return self.answer
 
 
-@pytest.mark.parametrize("answer", [DELAY, None])
+@pytest.mark.parametrize("answer", [FOUND, Finding()])
 def test_an_answer_holds_for_a_minute_then_two_then_four_and_then_five(answer):
     now, asked, times = 0.0, Asked(answer), []
     lookout = Lookout(lambda: now, Ration(lambda: now))
@@ -36,7 +36,7 @@ def test_an_answer_holds_for_a_minute_then_two_then_four_and_then_five(answer):
 
 
 def test_what_is_forgotten_is_asked_again():
-    asked = Asked(DELAY)
+    asked = Asked(FOUND)
     lookout = Lookout(lambda: 0.0, Ration(lambda: 0.0))
     asyncio.run(lookout.look("a", asked))
     lookout.keep({"b"})
@@ -47,7 +47,7 @@ def test_what_is_forgotten_is_asked_again():
 
 
 def test_all_resources_together_ask_so_often_a_minute_and_no_more():
-    now, asked = 0.0, Asked(DELAY)
+    now, asked = 0.0, Asked(FOUND)
     ration = Ration(lambda: now, size=2)
     found = [
         asyncio.run(Lookout(lambda: now, ration).look(str(number), asked)) for number in range(5)
@@ -56,6 +56,6 @@ def test_all_resources_together_ask_so_often_a_minute_and_no_more():
 
     later = asyncio.run(Lookout(lambda: now, ration).look("late", asked))
 
-    assert [look and look.found for look in found] == [DELAY, DELAY, None, None, None]
+    assert [look and look.found for look in found] == [FOUND, FOUND, None, None, None]
     assert later
-    assert (later.found, asked.count) == (DELAY, 3)
+    assert (later.found, asked.count) == (FOUND, 3)

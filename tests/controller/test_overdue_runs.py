@@ -49,9 +49,10 @@ def test_a_job_whose_pod_no_node_takes_turns_synced_false_within_a_minute():
     assert first < 60
     assert world.condition("Synced") == ("False", "RunsOverdue")
     assert world.message("Synced") == (
-        "alpha/plants: Unschedulable: no node takes the run's pod: no node has the labels of"
+        "alpha/plants: Unschedulable: the run's pod cannot be scheduled: no node has the labels of"
         " spec.run.nodeSelector. Correct spec.run.nodeSelector, tolerations or resources, or add a"
-        " node that suits them. Then delete the Job that waits, which keeps what it was made with."
+        " node that fits them. Then delete the Job that waits, because it keeps what it was made"
+        " with."
     )
     assert world.condition("Degraded") == ("True", "ActionRequired")
     assert world.entry()["delay"]["reason"] == "Unschedulable"
@@ -118,7 +119,7 @@ def test_a_job_without_a_pod_is_told_by_its_events():
     assert world.cluster.reads == ["pods job-1", "events uid-job-1"]
     assert world.entry()["delay"] == {
         "reason": "PodRefused",
-        "message": "the run's pod is refused: ResourceQuota small leaves no room",
+        "message": "the run's pod is refused: ResourceQuota small leaves no room for pods",
     }
 
 
@@ -229,6 +230,149 @@ def test_a_restart_in_a_delay_asks_again_and_writes_nothing():
     assert (world.cluster.reads, world.cluster.writes) == (["pods job-1"], [])
 
 
+def kept_by_a_sidecar(message, exit_code=0, ended="2026-11-23T06:00:25Z"):
+    """The pod of a run that ended, which a container that somebody added keeps."""
+    made = pod(message, exit_code=exit_code, at=ended)
+    made["metadata"] = {"name": "job-1-x7k2p", "creationTimestamp": "2026-11-23T06:00:10Z"}
+    made["status"]["phase"] = "Running"
+    made["status"]["containerStatuses"].append({"name": "istio-proxy", "state": {"running": {}}})
+    return made
+
+
+def ended_beside_a_sidecar(*pods, **fields):
+    world = World()
+    world.put(document())
+    world.start(**fields)
+    world.cluster.pods_of = {"job-1": list(pods or [kept_by_a_sidecar(report(total=3))])}
+    return world
+
+
+def test_a_run_that_ended_beside_a_sidecar_is_told_by_its_own_end_while_its_job_goes_on():
+    world = ended_beside_a_sidecar()
+
+    world.wait(seconds=50)
+
+    entry = world.entry()
+    assert (entry["result"], entry["total"], entry["job"]) == ("Succeeded", 3, "job-1")
+    assert entry["completionTime"] == "2026-11-23T06:00:25Z"
+    assert entry["delay"] == {
+        "reason": "SidecarRunning",
+        "message": "the run has ended, but its pod is kept by the container istio-proxy",
+    }
+    assert world.condition("Synced") == ("False", "RunsOverdue")
+    assert "native sidecar" in world.message("Synced")
+    assert world.condition("Degraded") == ("True", "ActionRequired")
+    assert [event["reason"] for event in world.cluster.events] == ["SidecarRunning"]
+
+
+def test_a_run_that_was_seen_to_run_is_told_as_soon_as_it_ended_and_what_keeps_it_a_minute_later():
+    world = ended_beside_a_sidecar(ready=1)
+    world.wait(seconds=16)
+    world.start(active=1)
+
+    world.wait(seconds=1)
+    assert world.entry()["result"] == "Succeeded"
+    assert world.condition("Synced") == ("True", "AllSynced")
+
+    world.wait(minutes=1)
+    assert world.entry()["delay"]["reason"] == "SidecarRunning"
+
+
+def test_a_run_that_failed_beside_a_sidecar_is_told_with_its_reason_once():
+    failure = report("Failed", "VendorUnavailable", message="no answer")
+    world = ended_beside_a_sidecar(kept_by_a_sidecar(failure, exit_code=69))
+
+    for _ in range(10):
+        world.wait(minutes=1)
+
+    assert world.entry()["reason"] == "VendorUnavailable"
+    assert world.entry()["consecutiveFailures"] == 1
+
+
+@pytest.mark.fault("K3")
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("pods", [[], [kept_by_a_sidecar(report(total=3))]], ids=["gone", "there"])
+def test_the_jobs_own_end_by_its_deadline_does_not_take_the_result_back(restarted, pods):
+    world = ended_beside_a_sidecar()
+    world.wait(seconds=50)
+    if restarted:
+        world.restart()
+
+    end = {"condition": "Failed", "reason": "DeadlineExceeded", "finished": "2026-11-23T06:22:10Z"}
+    world.finish("job-1", *pods, started="2026-11-23T06:00:10Z", **end)
+    world.wait(minutes=22)
+
+    assert (world.entry()["result"], world.entry()["total"]) == ("Succeeded", 3)
+    assert "delay" not in world.entry()
+    assert world.condition("Synced") == ("True", "AllSynced")
+    world.wait(minutes=1)
+    assert world.cluster.writes == []
+
+
+def test_a_job_whose_run_was_told_ends_after_another_run_and_is_still_no_failure():
+    world = ended_beside_a_sidecar()
+    world.wait(seconds=50)
+    by_hand = {"started": "2026-11-23T06:05:00Z", "finished": "2026-11-23T06:05:05Z"}
+    world.finish("by-hand", pod(report(total=4), at="2026-11-23T06:05:04Z"), **by_hand)
+    world.wait(minutes=5)
+
+    world.restart()
+    end = {"condition": "Failed", "reason": "DeadlineExceeded", "finished": "2026-11-23T06:22:10Z"}
+    world.finish("job-1", started="2026-11-23T06:00:10Z", **end)
+    world.wait(minutes=17)
+
+    assert (world.entry()["job"], world.entry()["result"]) == ("by-hand", "Succeeded")
+
+
+def test_a_second_try_after_the_sidecar_ended_is_told_by_its_own_end():
+    failure = report("Failed", "VendorUnavailable", message="no answer")
+    first = kept_by_a_sidecar(failure, exit_code=69)
+    world = ended_beside_a_sidecar(first)
+    world.wait(seconds=50)
+
+    second = pod(report(total=3), at="2026-11-23T06:02:04Z")
+    end = {"started": "2026-11-23T06:00:10Z", "finished": "2026-11-23T06:02:05Z"}
+    world.finish("job-1", first, second, **end)
+    world.wait(minutes=1)
+
+    assert (world.entry()["result"], world.entry()["total"]) == ("Succeeded", 3)
+
+
+def test_the_end_of_a_run_beside_a_sidecar_is_news_though_no_clock_expects_it():
+    asked: list = []
+    world = World()
+    world.restart(asked.append)
+    world.put(document())
+    tick = "acme-alpha-plants-29923560"
+    asked.clear()
+    world.now = world.now.replace(second=1)
+    world.start(tick)
+    world.start(tick, ready=1)
+    assert asked == []
+
+    world.start(tick, active=1)
+
+    assert asked == [ACME]
+
+
+def test_a_run_whose_pod_ended_is_no_news_before_its_job_has_ended():
+    """The Job controller writes in between that no pod is active."""
+    asked: list = []
+    world = World()
+    world.restart(asked.append)
+    world.put(document())
+    asked.clear()
+    tick = "acme-alpha-plants-29923560"
+    world.now = world.now.replace(second=1)
+    world.start(tick, ready=1)
+
+    world.start(tick)
+    assert asked == []
+
+    world.finish(tick, pod(report()))
+    assert asked == [ACME]
+
+
 def test_another_vendor_that_failed_is_told_beside_the_one_that_is_overdue():
     world = World()
     world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
@@ -336,6 +480,6 @@ def test_a_run_that_never_started_says_why_also_after_its_deadline():
 
     assert world.entry()["reason"] == "NoReport"
     assert world.entry()["message"].startswith(
-        "no node takes the run's pod: no node has the labels"
+        "the run's pod cannot be scheduled: no node has the labels"
     )
     assert "DeadlineExceeded" in world.entry()["message"]

@@ -218,3 +218,33 @@ def test_the_pause_that_an_error_asks_for_reaches_the_schedule(caplog):
     asyncio.run(scenario())
 
     assert vars(caplog.records[0])["retry_seconds"] == 30
+
+
+def test_keys_that_failed_run_at_most_so_many_at_once_and_keep_no_other_waiting():
+    waiting = schedule()
+    waiting.limit_retries(2)
+    for key in "abcd":
+        waiting.add(key, now=0)
+        assert waiting.take(now=0) == key
+    for key in "abcd":
+        waiting.failed(key, now=1)
+
+    waiting.add("new", now=100)
+    taken = [waiting.take(now=100) for _ in range(4)]
+
+    assert sorted(filter(None, taken)) == ["a", "b", "new"]
+    waiting.done("a", now=101)
+    assert waiting.take(now=101) == "c"
+
+
+def test_a_key_that_failed_is_taken_before_one_that_waits_for_less_long():
+    waiting = schedule()
+    waiting.limit_retries(1)
+    waiting.add("a", now=0)
+    waiting.take(now=0)
+    waiting.failed("a", now=0)
+
+    waiting.add("a", now=1)
+    waiting.add("b", now=2)
+
+    assert [waiting.take(now=3), waiting.take(now=3)] == ["a", "b"]

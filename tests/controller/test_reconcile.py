@@ -43,7 +43,7 @@ def test_the_command_that_starts_a_first_run_names_a_cron_job_that_exists():
 
     namespace, cron_job = next(iter(world.cluster.cron_jobs))
     assert world.message("Synced").endswith(
-        f"kubectl create job first --from=cronjob/{cron_job} --namespace {namespace}"
+        f"kubectl create job by-hand-$(date +%s) --from=cronjob/{cron_job} --namespace {namespace}"
     )
 
 
@@ -159,7 +159,10 @@ def test_a_suspended_vendor_keeps_its_cron_job_suspended():
 def test_a_cron_job_of_somebody_else_is_never_written(labelled):
     world = World()
     world.put(document())
-    edit(world, lambda live: live["metadata"]["ownerReferences"][0].update(uid="stranger"))
+    edit(
+        world,
+        lambda live: live["metadata"]["ownerReferences"][0].update(uid="stranger", name="else"),
+    )
     if not labelled:
         world.cache.cron_jobs.drop(CRON_JOB, world.cluster.cron_jobs[CRON_JOB]["metadata"]["uid"])
 
@@ -218,7 +221,8 @@ def test_of_two_resources_of_one_organization_the_younger_rests():
     assert world.cluster.writes == ["suspend younger-alpha-plants", "status younger"]
     assert world.condition(key=("solar", "younger")) == ("False", "DuplicateOrganization")
     assert world.message(key=("solar", "younger")).endswith(
-        "Delete one of the two. Scheduled runs of alpha/plants are stopped until then."
+        "or give one another organization or database. Scheduled runs of alpha/plants are stopped"
+        " until then."
     )
     assert world.condition() == ("True", "Applied")
 
@@ -248,6 +252,29 @@ def test_a_spec_that_cannot_be_read_is_said_and_nothing_is_touched():
     assert world.status()["vendors"]
     world.reconcile()
     assert world.cluster.writes == []
+
+
+def test_an_annotation_for_the_pods_that_is_not_free_is_named():
+    world = World()
+
+    world.put(document(run={"podAnnotations": {"vendorsync.dev/hash": "mine"}}))
+
+    assert world.condition() == ("False", "SpecInvalid")
+    (ready,) = (each for each in world.status()["conditions"] if each["type"] == "Ready")
+    assert (
+        "spec.run.podAnnotations: the annotation 'vendorsync.dev/hash' is set" in ready["message"]
+    )
+
+
+@pytest.mark.parametrize("amount", ["1e99", "1e1000", "1e1.5", 2**70])
+def test_an_amount_that_cannot_be_rendered_is_told_by_name_and_ends_no_visit(amount):
+    world = World()
+
+    world.put(document(run={"resources": {"limits": {"memory": amount}}}))
+
+    assert world.condition() == ("False", "SpecInvalid")
+    assert "spec.run.resources.limits.memory" in world.message()
+    assert f"'{amount}'" in world.message()
 
 
 @pytest.mark.requirement("C04")
@@ -452,7 +479,7 @@ def test_alerts_that_are_asked_for_plant_by_plant_are_announced_and_stay_synced(
     world.reconcile()
 
     assert world.condition("Synced") == ("True", "AllSynced")
-    assert "each run of alpha/alerts 7 calls about single plants" in told
+    assert "each run of alpha/alerts 16 calls about single plants" in told
     assert world.message() == told
 
 
@@ -478,22 +505,15 @@ def refuse_cron_job(world):
     world.cluster.refuse = {"acme-alpha-plants"}
 
 
-def occupy_cron_job(world):
-    stranger = {"namespace": "solar", "name": "acme-alpha-plants", "uid": "stranger"}
-    world.cluster.cron_jobs[CRON_JOB] = {"metadata": stranger, "spec": {}}
-
-
-@pytest.mark.parametrize("obstruct", [refuse_cron_job, occupy_cron_job])
-def test_a_sync_request_waits_for_the_cron_job_that_is_missing_yet(obstruct):
+def test_a_sync_request_waits_for_the_cron_job_that_is_missing_yet():
     world = World()
-    obstruct(world)
+    refuse_cron_job(world)
 
     world.put(document(vendors=[vendor("alpha"), vendor("beta")], syncRequest="now"))
     assert [name.rsplit("-r", 1)[0] for name in world.cluster.jobs] == ["acme-beta-plants"]
     assert "lastSyncRequest" not in world.status()
 
     world.cluster.refuse.clear()
-    world.cluster.cron_jobs.pop(CRON_JOB, None)
     world.reconcile()
     assert [name.rsplit("-r", 1)[0] for name in world.cluster.jobs] == [
         "acme-beta-plants",
@@ -532,6 +552,11 @@ def test_a_new_resource_costs_one_request_for_each_cron_job_and_one_for_the_stat
 
     assert world.cluster.reads == []
     assert len(world.cluster.writes) == 6
+
+
+def occupy_cron_job(world):
+    stranger = {"namespace": "solar", "name": "acme-alpha-plants", "uid": "stranger"}
+    world.cluster.cron_jobs[CRON_JOB] = {"metadata": stranger, "spec": {}}
 
 
 def test_a_cron_job_of_somebody_else_is_found_by_the_refusal_to_create_it():

@@ -85,6 +85,49 @@ def test_the_pod_meets_the_restricted_profile_and_has_no_api_token():
     assert security["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_the_user_of_a_run_can_be_left_to_the_cluster_but_never_to_be_root():
+    ours = pod(rendered())["securityContext"]
+    theirs = pod(rendered(settings=replace(SETTINGS, run_as_user=None)))["securityContext"]
+
+    assert (ours["runAsUser"], ours["runAsGroup"]) == (65_532, 65_532)
+    assert theirs == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def test_the_operators_labels_and_annotations_are_added_to_the_pods_of_runs_alone():
+    settings = replace(
+        SETTINGS,
+        run_labels={"team": "solar"},
+        run_annotations={"sidecar.istio.io/inject": "false"},
+    )
+
+    cron_job = rendered(settings=settings)
+    metadata = job_spec(cron_job)["template"]["metadata"]
+
+    ours = cron_job["spec"]["jobTemplate"]["metadata"]["labels"]
+    assert metadata["labels"] == ours | {"team": "solar"}
+    assert metadata["annotations"] == {"sidecar.istio.io/inject": "false"}
+    assert "team" not in ours | cron_job["metadata"]["labels"]
+    requested = render.request_job(cron_job, "uid-1", "now")
+    assert requested["spec"]["template"]["metadata"] == metadata
+
+
+def test_what_a_resource_says_of_its_pods_goes_before_what_the_operator_says():
+    settings = replace(SETTINGS, run_labels={"a": "0", "b": "0"}, run_annotations={"c": "0"})
+    said = resource(run={"podLabels": {"a": "1"}, "podAnnotations": {"c": "1", "d": "1"}})
+
+    metadata = job_spec(rendered(said, settings))["template"]["metadata"]
+
+    ours = rendered()["spec"]["jobTemplate"]["metadata"]["labels"]
+    assert metadata["labels"] == ours | {"a": "1", "b": "0"}
+    assert metadata["annotations"] == {"c": "1", "d": "1"}
+
+
+def test_pods_without_labels_and_annotations_of_others_are_as_they_were():
+    template = rendered()["spec"]["jobTemplate"]
+
+    assert template["spec"]["template"]["metadata"] == template["metadata"]
+
+
 def test_secrets_are_optional_volumes_and_never_environment():
     cron_job = rendered(resource(database={"secretRef": {"name": "pg", "key": "dsn"}}))
     secrets = {v["name"]: v["secret"] for v in pod(cron_job)["volumes"] if "secret" in v}
@@ -128,14 +171,15 @@ def test_the_job_learns_its_own_name_from_a_label():
 def test_labels_say_whose_run_it_is_on_the_cron_job_and_on_its_jobs():
     cron_job = rendered()
 
-    assert cron_job["metadata"]["labels"] == {
+    labels = {
         "app.kubernetes.io/managed-by": "vendorsync",
         "vendorsync.dev/resource": "acme",
         "vendorsync.dev/organization": "3",
         "vendorsync.dev/vendor": "alpha",
         "vendorsync.dev/stream": "plants",
     }
-    assert cron_job["spec"]["jobTemplate"]["metadata"]["labels"] == cron_job["metadata"]["labels"]
+    assert cron_job["metadata"]["labels"] == labels | {"vendorsync.dev/instance": "vendorsync"}
+    assert cron_job["spec"]["jobTemplate"]["metadata"]["labels"] == labels
 
 
 def test_the_resource_owns_its_cron_job_and_blocks_no_deletion():
@@ -345,4 +389,4 @@ def test_a_run_of_alerts_by_plant_is_told_its_share_of_the_calls():
         for assignment in resolve.assignments(declared, SETTINGS.schedule)
     }
 
-    assert told == {"plants": None, "alerts": 94}
+    assert told == {"plants": None, "alerts": 199}

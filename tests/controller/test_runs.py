@@ -120,8 +120,52 @@ def test_without_a_report_the_jobs_own_condition_is_told():
 
     assert (entry.result, entry.reason) == ("Failed", RunReason.NO_REPORT.value)
     assert entry.message == (
-        "the pod left no report; DeadlineExceeded: Job was active longer than allowed"
+        "the pod left no report (DeadlineExceeded: Job was active longer than allowed)"
     )
+
+
+def lost(name="job-2", finished="2026-11-23T06:15:05Z", **fields):
+    return runs.outcome(job(name, finished=finished, **fields), [])
+
+
+def test_a_report_that_is_lost_changes_nothing_but_the_last_run():
+    known = runs.advance(EMPTY, [ended(report(total=250, created=10, duration_seconds=4.5))])
+
+    entry = runs.advance(known, [lost()])
+
+    assert (entry.result, entry.reason) == ("Unknown", RunReason.REPORT_LOST.value)
+    assert entry.message == "the run's Job completed, but its pod and its report are gone"
+    assert (entry.job, entry.completion_time) == ("job-2", "2026-11-23T06:15:05Z")
+    assert (entry.total, entry.created, entry.duration_seconds) == (250, 10, 4.5)
+    assert (entry.standing, entry.last_successful_time) == ("Synced", known.last_successful_time)
+    assert runs.failing(entry) is None
+
+
+def test_a_report_that_is_lost_neither_counts_as_a_failure_nor_ends_those_before():
+    before = [
+        failed("VendorUnavailable"),
+        failed("VendorUnavailable", name="b", finished="2026-11-23T06:10:05Z"),
+    ]
+
+    entry = runs.advance(EMPTY, [*before, lost()])
+
+    assert runs.failing(entry) == "VendorUnavailable"
+    assert (entry.consecutive_failures, runs.hard_failures(entry)) == (2, 2)
+    assert (entry.message, entry.last_failure_time) == ("login refused", "2026-11-23T06:10:05Z")
+
+
+def test_the_next_run_ends_a_lost_report():
+    entry = runs.advance(
+        EMPTY, [lost(), ended(report(), name="c", finished="2026-11-23T06:30:05Z")]
+    )
+
+    assert (entry.result, entry.standing, entry.message) == ("Succeeded", None, None)
+
+
+def test_a_job_that_failed_and_whose_pod_is_gone_is_a_failure():
+    entry = runs.advance(EMPTY, [lost(condition="Failed", reason="BackoffLimitExceeded")])
+
+    assert (entry.result, entry.reason) == ("Failed", "NoReport")
 
 
 def test_a_pod_that_was_killed_says_by_what():
@@ -131,7 +175,7 @@ def test_a_pod_that_was_killed_says_by_what():
 
     entry = runs.advance(EMPTY, [runs.outcome(live, [status])])
 
-    assert entry.message == "the pod left no report; OOMKilled; BackoffLimitExceeded"
+    assert entry.message == "the pod left no report (OOMKilled, BackoffLimitExceeded)"
     assert entry.exit_code == 137
 
 
@@ -145,12 +189,15 @@ def test_the_newest_of_several_pods_is_believed():
     assert report_found.reason == "Synced"
 
 
-def test_a_success_of_a_job_that_failed_is_not_believed():
+@pytest.mark.parametrize(
+    ("exit_code", "told"), [(137, ("Failed", "NoReport")), (0, ("Succeeded", "Synced"))]
+)
+def test_a_success_is_believed_if_its_process_ended_well_however_its_job_ended(exit_code, told):
     live = job(condition="Failed", reason="DeadlineExceeded")
 
-    entry = runs.advance(EMPTY, [runs.outcome(live, [pod(report(total=3))])])
+    entry = runs.advance(EMPTY, [runs.outcome(live, [pod(report(total=3), exit_code=exit_code)])])
 
-    assert (entry.result, entry.reason) == ("Failed", "NoReport")
+    assert (entry.result, entry.reason) == told
 
 
 @pytest.mark.parametrize(
@@ -173,7 +220,7 @@ def test_a_report_of_another_version_names_both():
 
     entry = runs.advance(EMPTY, [ended(message)])
 
-    assert "has version 2, this operator reads 1" in (entry.message or "")
+    assert "has version 2, but this operator reads version 1" in (entry.message or "")
 
 
 def test_hostile_text_and_numbers_are_bounded():
@@ -213,6 +260,8 @@ def test_a_reason_of_a_later_release_is_shown_and_asks_for_nobody():
 
 
 def ends(result, name):
+    if result == "Unknown":
+        return runs.outcome(job(name), [])
     reason = {"Succeeded": "Synced", "Skipped": "AlreadyRunning"}.get(result, "SecretMissing")
     return ended(report(result, reason, total=3), name=name)
 
@@ -223,7 +272,9 @@ BEFORE = EMPTY.model_copy(
 
 
 @pytest.mark.parametrize("entry", [EMPTY, BEFORE], ids=["first", "after failures"])
-@pytest.mark.parametrize("results", [*product(("Succeeded", "Failed", "Skipped"), repeat=3)])
+@pytest.mark.parametrize(
+    "results", [*product(("Succeeded", "Failed", "Skipped", "Unknown"), repeat=3)]
+)
 def test_results_of_one_second_come_to_the_same_in_whatever_order_they_are_told(entry, results):
     outcomes = [ends(result, f"job-{n}") for n, result in enumerate(results)]
     together = runs.advance(entry, outcomes)

@@ -116,6 +116,16 @@ def test_the_windows_come_from_the_nearest_level_that_says_them_and_none_are_sai
     assert resolved(declared(level, fields), environment(level)).windows == windows
 
 
+@pytest.mark.requirement("R18")
+@pytest.mark.requirement("R16")
+def test_an_operator_without_restricted_hours_leaves_them_to_each_resource():
+    none = {"SYNC_WINDOW_START": "none", "SYNC_WINDOW_END": "none"}
+    said = resource(schedule={"restrictedWindows": [window(10)]})
+
+    assert resolved(resource(), none).windows == ()
+    assert resolved(said, none).windows == (Window(600, 660),)
+
+
 @pytest.mark.requirement("C03")
 @pytest.mark.parametrize(
     ("level", "is_spread"), [("built in", False), ("spec", True), ("stream", False)]
@@ -167,6 +177,7 @@ def test_alerts_have_a_clock_of_their_own_beside_the_environments():
         ("PLANT_SYNC_CRON_SCHEDULE", "*/20 * * *", r"'\*/20 \* \* \*' has 4 fields"),
         ("SYNC_WINDOW_START", "7pm", "'7pm' is not HH:MM"),
         ("SYNC_WINDOW_END", "19:00", "starts and ends at 19:00"),
+        ("SYNC_WINDOW_END", "none", "'none'; write none in both"),
         ("VENDORSYNC_TIME_ZONE", "IST-5:30", "'IST-5:30' is not in the IANA database"),
         ("ENABLE_PLANT_SYNC_CRON", "perhaps", "'perhaps'; write true or false"),
     ],

@@ -41,7 +41,7 @@ def test_the_third_failure_doubles_the_interval_and_a_success_ends_it():
     assert schedule(world) == "*/30 6-18 * * *"
     assert world.entry()["slowedTo"] == "30m"
     assert world.message("Synced").endswith(
-        "(scheduled runs are slowed until one succeeds: alpha/plants to 30m)"
+        "Scheduled runs are slowed until one succeeds: alpha/plants to 30m."
     )
     assert schedule(world, ("solar", "acme-beta-plants")) == usual
 
@@ -61,15 +61,56 @@ def test_the_next_time_is_that_of_the_slower_schedule():
     assert world.entry()["nextScheduleTime"] == "2026-11-23T06:30:00Z"
 
 
-def test_only_the_schedule_of_the_cron_job_changes():
+def told(spec):
+    """What the run that a CronJob starts is told."""
+    (container,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    return json.loads(container["env"][0]["value"])
+
+
+def test_only_the_schedule_of_the_cron_job_changes_and_how_late_a_run_may_start():
     world = World()
     world.put(document())
     before = json.loads(json.dumps(world.cluster.cron_jobs[CRON_JOB]["spec"]))
 
     fail(world, 5)
 
+    after = json.loads(json.dumps(world.cluster.cron_jobs[CRON_JOB]["spec"]))
+    assert (before["startingDeadlineSeconds"], after["startingDeadlineSeconds"]) == (225, 1800)
+    schedule_before, schedule_after = told(before)["schedule"], told(after)["schedule"]
+    assert schedule_after == schedule_before | {"startingDeadlineSeconds": 1800}
+    for spec in (before, after):
+        del spec["schedule"], spec["startingDeadlineSeconds"]
+        (container,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        del container["env"][0]
+    assert after == before
+
+
+def test_a_slower_step_that_leaves_the_schedule_as_it_is_still_reaches_the_cron_job():
+    noon = {"start": "13:00", "end": "12:00"}
+    world = World()
+    world.put(document(schedule={"intervalMinutes": 30, "restrictedWindows": [noon]}))
+
+    fail(world, 3)
+    hourly = dict(world.cluster.cron_jobs[CRON_JOB]["spec"])
+    fail(world)
     after = world.cluster.cron_jobs[CRON_JOB]["spec"]
-    assert {name for name in after if after[name] != before[name]} == {"schedule"}
+
+    assert hourly["schedule"] == after["schedule"] == "0 12 * * *"
+    assert (hourly["startingDeadlineSeconds"], after["startingDeadlineSeconds"]) == (900, 1800)
+    world.restart()
+    world.reconcile()
+    assert world.cluster.writes == []
+
+
+def test_where_each_day_has_one_run_anyway_nothing_is_called_slowed():
+    noon = {"start": "12:30", "end": "12:00"}
+    world = World()
+    world.put(document(schedule={"intervalMinutes": 60, "restrictedWindows": [noon]}))
+
+    fail(world, 5)
+
+    assert schedule(world) == "0 12 * * *"
+    assert "slowedTo" not in world.entry()
 
 
 @pytest.mark.promise("P3")
@@ -119,6 +160,18 @@ def test_what_is_no_failure_of_the_vendor_does_not_slow_it(result, reason, count
 
     assert schedule(world) == usual
     assert hard_failures(VendorStatus.model_validate(world.entry())) == counted
+
+
+def test_a_run_whose_report_is_lost_slows_nothing_and_ends_no_slowing():
+    world = World()
+    world.put(document())
+    fail(world, 3)
+    slowed = schedule(world)
+    world.finish("job-9", finished="2026-11-23T06:59:00Z")
+    settle(world)
+
+    assert world.entry()["result"] == "Unknown"
+    assert schedule(world) == slowed
 
 
 @pytest.mark.requirement("R11")

@@ -100,8 +100,8 @@ def test_a_failing_vendor_is_named_with_its_reason_and_the_other_keeps_its_succe
 
     assert conditions(found)["Synced"] == ("False", "RunsFailed")
     assert message(found, "Synced") == (
-        "beta/plants: CredentialsRejected: it refused the login (scheduled runs are slowed until"
-        " one succeeds: beta/plants to 60m)"
+        "beta/plants: CredentialsRejected: it refused the login. Scheduled runs are slowed until"
+        " one succeeds: beta/plants to 60m."
     )
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert message(found, "Degraded").startswith(
@@ -164,7 +164,7 @@ def test_a_long_message_of_a_run_is_cut_and_its_advice_is_not():
     )
 
     synced = message(found, "Synced")
-    assert len(synced) == 300
+    assert len(synced.encode()) == 300
     assert message(found, "Degraded") == f"{synced} {RunReason.SECRET_MISSING.advice}"
 
 
@@ -179,7 +179,7 @@ def test_conditions_name_every_vendor_of_many_that_fail_within_the_bound_of_the_
 
     for kind in ("Synced", "Degraded"):
         assert len(message(found, kind)) <= 4096
-        assert all(f"{name}/plants" in message(found, kind) for name in names)
+        assert f"SecretMissing: plants of {', '.join(names)}." in f"{message(found, kind)}."
         assert message(found, kind).count("SecretMissing") == 1
 
 
@@ -189,8 +189,8 @@ def test_what_awaits_its_first_run_says_what_that_checks_and_how_to_start_it():
     found = status.compute(BLANK, sight(declared, outcome(), namespace="solar"), NOW)
 
     assert message(found, "Synced") == (
-        "no run has ended yet of beta/plants, gamma/plants; Secrets and the database are checked by"
-        " the first run; to start one now: kubectl create job first"
+        "no run of beta/plants, gamma/plants has ended yet. The first run checks the Secrets and"
+        " the database. To start one now: kubectl create job by-hand-$(date +%s)"
         " --from=cronjob/acme-beta-plants --namespace solar"
     )
 
@@ -311,6 +311,37 @@ def test_many_problems_stay_within_a_bound_and_tell_what_is_stopped():
     assert ready.endswith("v48/plants, v49/plants are stopped until then.")
 
 
+def lost(vendor="alpha", at="2026-11-23T06:15:05Z"):
+    return runs.outcome(job(f"job-{vendor}-{at}", vendor=vendor, finished=at), [])
+
+
+@pytest.mark.parametrize("before", [[], [outcome()]], ids=["first run", "after a success"])
+def test_a_report_that_is_lost_leaves_synced_unknown_and_asks_for_nobody(before):
+    found = status.compute(BLANK, sight(None, *before, lost()), NOW)
+
+    assert conditions(found)["Synced"] == ("Unknown", "ReportLost")
+    assert message(found, "Synced") == (
+        "the last run of alpha/plants completed, but its pod and its report are gone."
+        f" {ConditionReason.REPORT_LOST.advice}"
+    )
+    assert conditions(found)["Degraded"] == ("False", "AsExpected")
+    assert found.summary
+    assert (found.summary.failed, found.summary.successful) == (0, 0)
+
+
+def test_a_report_that_is_lost_hides_no_failure_before_it_or_beside_it():
+    bad = outcome("Failed", "CredentialsRejected", vendor="beta", message="it refused the login")
+    declared = resource(vendors=[vendor("alpha"), vendor("beta")])
+
+    beside = status.compute(BLANK, sight(declared, bad, lost()), NOW)
+    after = status.compute(BLANK, sight(declared, outcome(), bad, lost("beta")), NOW)
+
+    for found in (beside, after):
+        assert conditions(found)["Synced"] == ("False", "RunsFailed")
+        assert conditions(found)["Degraded"] == ("True", "ActionRequired")
+        assert "beta/plants: CredentialsRejected: it refused the login" in message(found, "Synced")
+
+
 def test_an_advice_is_given_once():
     problems = [Problem(ConditionReason.NAME_CONFLICT, f"CronJob {n}", f"v{n}") for n in range(3)]
 
@@ -351,6 +382,33 @@ def test_the_summary_adds_up_the_plants_of_active_vendors():
     assert (summary.failed, summary.skipped) == (1, 1)
     assert (summary.total_plants_synced, summary.total_plants_created) == (13, 2)
     assert (summary.total_plants_updated, summary.duration_seconds) == (3, 2.5)
+
+
+@pytest.mark.parametrize("count", [3, 11, 25])
+def test_the_summary_tells_the_longest_run_though_that_vendor_is_quick_the_next_time(count):
+    names = [f"v{n:02}" for n in range(count)]
+    declared = resource(vendors=[vendor(name) for name in names])
+    first = [outcome(vendor=name, duration_seconds=100 - n) for n, name in enumerate(names)]
+    before = status.compute(BLANK, sight(declared, *first), NOW)
+    quick = outcome(vendor="v00", duration_seconds=2, at="2026-11-23T06:15:05Z")
+    skipped = outcome("Skipped", "AlreadyRunning", vendor="v01", at="2026-11-23T06:15:05Z")
+
+    read_back = VendorSyncStatus.model_validate(before.wire())
+    after = status.compute(read_back, sight(declared, quick, skipped), NOW)
+
+    assert before.summary
+    assert after.summary
+    assert (before.summary.duration_seconds, after.summary.duration_seconds) == (100, 99)
+
+
+def test_the_summary_leaves_out_how_long_a_run_failed():
+    declared = resource(vendors=[vendor("alpha"), vendor("beta")])
+    slow = outcome("Failed", "VendorUnavailable", vendor="beta", duration_seconds=600)
+
+    found = status.compute(BLANK, sight(declared, outcome(duration_seconds=2), slow), NOW)
+
+    assert found.summary
+    assert found.summary.duration_seconds == 2
 
 
 def test_columns_show_the_effective_values():
@@ -460,7 +518,7 @@ def test_conditions_speak_of_both_streams_and_the_summary_of_plants_alone():
     found = status.compute(BLANK, sight(declared, plants, alerts), NOW)
 
     assert conditions(found)["Synced"] == ("False", "RunsFailed")
-    assert message(found, "Synced") == "alpha/alerts: VendorRefused: no right"
+    assert message(found, "Synced") == "alpha/alerts: VendorRefused: no right."
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert found.summary is not None
     assert (found.summary.total_vendors, found.summary.successful) == (1, 1)
@@ -532,8 +590,8 @@ def test_a_round_that_goes_on_with_the_next_run_is_partial_and_still_synced(rema
 
     assert conditions(found)["Synced"] == ("True", "AllSynced")
     assert message(found, "Synced") == (
-        "the last run of every vendor and stream succeeded, but for alpha/alerts: a round over all"
-        " plants takes several runs there and goes on"
+        "the last run of every vendor and stream succeeded, except alpha/alerts, where a round over"
+        " all plants takes several runs and goes on"
     )
     entry = found.vendors[0]
     assert (entry.result, entry.reason, entry.message) == ("Partial", "BudgetSpent", "share")

@@ -144,22 +144,88 @@ def test_a_quota_that_refuses_a_job_is_told_without_its_counters_and_the_job_mad
     assert world.condition() == ("True", "Applied")
 
 
-def test_a_job_of_somebody_else_under_its_name_is_a_conflict_until_it_is_gone():
-    world = World()
-    foreign = job_document(ALPHA)
+def occupy_job(world, name=BETA):
+    foreign = job_document(name)
     foreign["metadata"]["ownerReferences"] = []
-    world.cluster.jobs[ALPHA] = foreign
+    world.cluster.jobs[name] = foreign
 
-    delay = world.put(asking())
 
-    assert delay == 60
-    assert world.condition() == ("False", "NameConflict")
-    assert ALPHA in world.message()
-    assert "lastSyncRequest" not in world.status()
-    del world.cluster.jobs[ALPHA]
-    world.reconcile()
+def occupy_cron_job(world):
+    stranger = {"namespace": "solar", "name": "acme-beta-plants", "uid": "stranger"}
+    world.cluster.cron_jobs["solar", "acme-beta-plants"] = {"metadata": stranger, "spec": {}}
+
+
+@pytest.mark.parametrize(
+    ("occupy", "taken"),
+    [(occupy_job, f"Job {BETA}"), (occupy_cron_job, "CronJob acme-beta-plants")],
+)
+def test_it_is_done_without_a_run_whose_place_is_taken_and_says_which(occupy, taken):
+    world = World()
+    occupy(world)
+
+    world.put(asking())
+
+    assert created(world)[0] == ALPHA
     assert world.status()["lastSyncRequest"] == "now"
-    assert world.condition(key=ACME) == ("True", "Applied")
+    assert world.status()["syncRequestMessage"] == (
+        f"no run of beta/plants: {taken} exists and is not this resource's"
+    )
+    assert world.cluster.events[0]["note"].startswith("syncRequest now: no run of beta/plants: ")
+
+
+def test_what_a_request_could_not_start_is_said_until_the_next_one():
+    world = World()
+    occupy_job(world)
+    world.put(asking())
+    world.wait(minutes=5)
+    assert "syncRequestMessage" in world.status()
+
+    world.put(asking("later"))
+
+    assert "syncRequestMessage" not in world.status()
+
+
+@pytest.mark.fault("K3")
+def test_what_a_request_has_started_is_not_started_again_by_any_restart():
+    """One run waits for a quota; the other has ended, was followed by more, and its Job is gone."""
+    world = World()
+    world.cluster.refuse = {BETA}
+    world.put(asking())
+    assert [entry.get("requested") for entry in world.status()["vendors"]] == [ALPHA, None]
+    world.finish(ALPHA, pod(report()), annotations={"vendorsync.dev/request": "now"})
+    world.reconcile()
+    world.wait(minutes=16)
+    world.finish("job-9", pod(report()), finished="2026-11-23T06:15:10Z")
+    world.reconcile()
+    world.cluster.jobs.clear()
+
+    for _ in range(3):
+        world.restart()
+        world.wait(minutes=1)
+        assert created(world) == [BETA]
+    world.cluster.refuse.clear()
+    world.reconcile()
+
+    assert list(world.cluster.jobs) == [BETA]
+    assert world.status()["lastSyncRequest"] == "now"
+    assert not any("requested" in entry for entry in world.status()["vendors"])
+
+
+def test_it_waits_for_a_cron_job_of_a_predecessor_to_be_collected():
+    world = World()
+    world.put(document(vendors=TWO))
+    successor = asking(created="2026-11-23T05:59:00Z")
+    successor["metadata"]["uid"] = "uid-2"
+    del world.cluster.resources[ACME]
+
+    world.put(successor)
+    assert (created(world), world.status().get("lastSyncRequest")) == ([], None)
+
+    for key, live in list(world.cluster.cron_jobs.items()):
+        del world.cluster.cron_jobs[key]
+        world.cache.cron_jobs.drop(key, live["metadata"]["uid"])
+    world.reconcile()
+    assert created(world) == [ALPHA, BETA]
 
 
 def test_a_job_that_an_answer_was_lost_of_is_known_by_the_watch():

@@ -76,11 +76,12 @@ class World:
     def entry(self, key=ACME):
         return self.status(key)["vendors"][0]
 
-    def start(self, name="job-1", *, ready=0, deadline=1320, **fields):
+    def start(self, name="job-1", *, ready=0, active=0, deadline=1320, **fields):
         """Show the operator a Job that was made now and has not ended."""
         document = job_document(name, finished="", **fields)
         document["metadata"]["creationTimestamp"] = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
         document["status"] |= {
+            "active": active or ready,
             "ready": ready,
             "startTime": document["metadata"]["creationTimestamp"],
         }

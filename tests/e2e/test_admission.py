@@ -97,6 +97,16 @@ CASES = {
         changed(SCHEDULE, {"cron": "0 0 * * 5,7"}),
         "cron day of week 7 is not supported; write 0 for Sunday",
     ),
+    ("run.podLabels", "the key of a label"): (
+        changed(("spec", "run"), {"podLabels": {"sidecar.istio.io/inject": "false"}}),
+        changed(("spec", "run"), {"podLabels": {"vendorsync.dev/vendor": "other"}}),
+        "key vendorsync.dev/vendor is set by VendorSync or Kubernetes itself; use another key",
+    ),
+    ("run.podAnnotations", "the key of a label"): (
+        changed(("spec", "run"), {"podAnnotations": {"linkerd.io/inject": "disabled"}}),
+        changed(("spec", "run"), {"podAnnotations": {"batch.kubernetes.io/job-name": "other"}}),
+        "key batch.kubernetes.io/job-name is set by VendorSync or Kubernetes itself",
+    ),
     ("vendors", "two vendors have"): (
         changed(VENDORS, [*GOOD["spec"]["vendors"], {**SECOND, "id": 2}]),
         changed(VENDORS, [*GOOD["spec"]["vendors"], {**SECOND, "id": 1}]),
@@ -133,6 +143,15 @@ BOUNDS = {
     "an address without TLS": (changed((*VENDORS, 0, "baseURL"), "http://a.test"), "should match"),
     "a vendor with a hyphen": (changed((*VENDORS, 0, "name"), "solar-man"), "should match"),
     "a deadline of no time": (changed(("spec", "run"), {"deadlineSeconds": 1}), "greater than"),
+    "a label of two words": (changed(("spec", "run"), {"podLabels": {"a": "b c"}}), "should match"),
+    "an amount with half an exponent": (
+        changed(("spec", "run"), {"resources": {"limits": {"memory": "1e1.5"}}}),
+        "should match",
+    ),
+    "an amount below nothing": (
+        changed(("spec", "run"), {"resources": {"limits": {"memory": "-1Gi"}}}),
+        "should match",
+    ),
     "no credentials": (changed((*VENDORS, 0, "credentialsSecretRef"), None), "Required value"),
 }
 

@@ -1,4 +1,4 @@
-"""The commands of the README that need no cluster, run as a newcomer would."""
+"""The commands of the pages that need no cluster, run as a newcomer would."""
 
 import os
 import subprocess

@@ -31,13 +31,26 @@ def tracked():
 def test_operator_is_no_package():
     """A package of that name would shadow the standard library's module."""
     assert not (ROOT / "operator" / "__init__.py").exists()
-    others = [p for p in ROOT.rglob("operator") if p.is_dir() and ".venv" not in p.parts]
-    assert others == [ROOT / "operator"]
+    folders = {folder for path in tracked() for folder in path.parents}
+    assert [folder for folder in folders if folder.name == "operator"] == [ROOT / "operator"]
     code = "import collections, operator; print(operator.__file__)"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     )
     assert str(ROOT) not in found.stdout
+
+
+def test_no_module_that_may_be_run_by_path_hides_one_of_the_standard_library():
+    """The folder of a program comes first among those that modules are looked for in."""
+    hiding = [
+        path.relative_to(ROOT).as_posix()
+        for path in tracked()
+        if path.suffix == ".py"
+        and path.relative_to(ROOT).parts[0] in ("bench", "dev", "tests", "examples")
+        and {path.stem, path.parent.name} & sys.stdlib_module_names
+    ]
+
+    assert hiding == []
 
 
 def test_tests_hold_no_packages():

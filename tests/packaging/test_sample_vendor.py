@@ -19,9 +19,8 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "examples" / "sample-vendor"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-README = (ROOT / "README.md").read_text()
-SECTION = README.partition("## Adding a vendor")[2].partition("\n## ")[0]
-PUBLIC = set(re.findall(r"`((?:vendorsync_(?:api|job)|dev)(?:\.\w+)+)`", SECTION))
+GUIDE = (ROOT / "docs" / "adding-a-vendor.md").read_text()
+PUBLIC = set(re.findall(r"`((?:vendorsync_(?:api|job)|dev)(?:\.\w+)+)`", GUIDE))
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +92,7 @@ def site(wheel, tmp_path_factory):
 
 
 def suite(site, tmp_path, *, only="sample"):
-    """Run the contract suite as the README does; give outcome by test, and what it printed."""
+    """Run the contract suite as the guide does; give outcome by test, and what it printed."""
     report = tmp_path / "report.xml"
     done = python(
         "-m", "pytest", "tests/vendors", "-k", only, "-q", "-p", "no:cacheprovider",
@@ -223,7 +222,7 @@ def imported(path):
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLE.rglob("*.py")), ids=lambda path: path.name)
-def test_the_sample_uses_only_what_the_readme_calls_public(path):
+def test_the_sample_uses_only_what_the_guide_calls_public(path):
     ours = [
         (module, name)
         for module, name in imported(path)
@@ -244,12 +243,12 @@ def test_the_sample_wants_the_version_there_is():
     assert Requirement(wanted).specifier.contains(version("vendorsync"))
 
 
-def test_the_readme_names_the_groups_that_are_read_and_the_python_of_the_images():
-    groups = set(re.findall(r"`(vendorsync\.\w+)`", SECTION))
+def test_the_guide_names_the_groups_that_are_read_and_the_python_of_the_images():
+    groups = set(re.findall(r"`(vendorsync\.\w+)`", GUIDE))
     known = {group for group in entry_points().groups if group.startswith("vendorsync.")}
     (base,) = re.findall(r"^FROM python:(\S+?)-slim\S* AS runtime", DOCKERFILE, re.MULTILINE)
 
     assert groups == known | {"vendorsync.contract"}
     lines = (SAMPLE / "Dockerfile").read_text()
     assert f"/opt/venv/lib/python{base}/site-packages/" in lines
-    assert textwrap.indent(lines, "   ") in SECTION
+    assert textwrap.indent(lines, "   ") in GUIDE

@@ -9,8 +9,9 @@ import pytest
 
 from dev.cluster import packages
 from dev.cluster.progress import Progress
-from dev.plane import proxy as faults
-from dev.plane.proxy import Proxy, lists, watches, writes
+from dev.plane import misbehaviour as faults
+from dev.plane.call import every, lists, watches, writes
+from dev.plane.proxy import Proxy
 from dev.stack.waiting import until
 from tests.plane.scene import Kept, Scene, ask, begin, edit, play
 from vendorsync_api.crd import custom_resource_definition
@@ -43,15 +44,15 @@ def calm(module_plane):
     return state
 
 
-def to_kind(plural, chosen=faults.every):
+def to_kind(plural, chosen=every):
     return lambda call: call.resource.partition("/")[0] == plural and chosen(call)
 
 
 FAULTS = [
-    pytest.param(faults.slow(0.5), faults.every, None, id="every-answer-half-a-second-late"),
+    pytest.param(faults.slow(0.5), every, None, id="every-answer-half-a-second-late"),
     pytest.param(faults.refusing(429, retry_after=1), writes, 3, id="writes-throttled"),
     pytest.param(faults.refusing(500), writes, 3, id="writes-fail-inside-the-server"),
-    pytest.param(faults.refusing(503), faults.every, 10, id="server-not-ready"),
+    pytest.param(faults.refusing(503), every, 10, id="server-not-ready"),
     pytest.param(faults.refusing(504), to_kind("jobs", writes), 1, id="job-times-out"),
     pytest.param(faults.cut, writes, 3, id="writes-cut"),
     pytest.param(faults.lost_reply, writes, 6, id="replies-to-writes-lost"),
@@ -80,7 +81,7 @@ AT_THE_START = [
     pytest.param(faults.refusing(500), watches, 3, id="watches-fail"),
     pytest.param(faults.refusing(410), watches, 3, id="watches-begin-too-late"),
     pytest.param(faults.refusing(429, retry_after=1), watches, 3, id="watches-throttled"),
-    pytest.param(faults.cut, faults.every, 8, id="connections-cut"),
+    pytest.param(faults.cut, every, 8, id="connections-cut"),
     pytest.param(faults.cut_body(0.5), lists, 6, id="lists-cut"),
 ]
 

@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from dev.plane.proxy import after, before, frozen, lists, slow, writes
+from dev.plane.call import lists, writes
+from dev.plane.misbehaviour import after, before, frozen, slow
 from dev.stack.waiting import until
 from tests.plane.scene import Kept, ask, begin, edit, play, play_up_to_its_runs, revive, sweep
 

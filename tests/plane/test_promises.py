@@ -32,7 +32,7 @@ def entry(scene, name="alpha"):
 ENDS = {
     f"v{number}": reason
     for number, reason in enumerate(RunReason)
-    if reason is not RunReason.NO_REPORT
+    if reason not in (RunReason.NO_REPORT, RunReason.REPORT_LOST)
 }
 
 
@@ -58,7 +58,7 @@ def test_every_way_a_run_can_end_is_told_with_its_reason(scene, process):
 
 
 @pytest.mark.promise("P7")
-def test_a_run_whose_pod_vanished_is_told_as_a_failure(plane, scene, process):
+def test_a_run_that_completed_and_whose_pod_vanished_is_told_as_unknown(plane, scene, process):
     scene.apply(ALPHA, syncRequest="a")
     (job,) = scene.requested("a")
     process.kill()
@@ -67,7 +67,8 @@ def test_a_run_whose_pod_vanished_is_told_as_a_failure(plane, scene, process):
     revive(process, plane.api)
     scene.recorded(job)
 
-    assert entry(scene)["reason"] == "NoReport"
+    assert (entry(scene)["result"], entry(scene)["reason"]) == ("Unknown", "ReportLost")
+    assert scene.condition("Synced")[:2] == ("Unknown", "ReportLost")
 
 
 REFUSED: dict[str, dict[str, Any]] = {

@@ -353,13 +353,15 @@ def test_an_operator_of_named_namespaces_works_with_rights_in_them_alone():
         for number, namespace in enumerate(["acme", "umbra", NAMESPACE]):
             resource = vendor_sync(number, vendors=1, namespace=namespace)
             plane.api.create("vendorsyncs", resource)
-        kinds = {document["kind"] for document in chart.applied(plane.documents)}
+        bound = {document["kind"] for document in chart.applied(plane.documents)}
+        own = {document["kind"] for document in chart.roles(plane.documents)}
 
         with plane.operator() as process:
             process.ready()
             wait_until(lambda: len(plane.api.list("cronjobs")) == 2, what="the CronJobs")
 
-        assert "ClusterRole" not in kinds
+        assert "ClusterRoleBinding" not in bound
+        assert own == {"Role"}
         assert {each["metadata"]["namespace"] for each in plane.api.list("cronjobs")} == {
             "acme",
             "umbra",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from vendorsync_api.vendors import SOLARMAN, SUNGROW
@@ -64,3 +66,22 @@ def test_values_that_join_to_the_same_text_are_told_apart():
 
     assert one.key != two.key
     assert one.fingerprint != two.fingerprint
+
+
+def test_accounts_with_one_app_share_it_and_are_told_apart_all_the_same():
+    other = of(email="other@example.test", password="sim-other")
+
+    assert other.app == of().app
+    assert other.key != of().key
+    assert len({other.app, other.key, of().key}) == 3
+
+
+@pytest.mark.parametrize("other", [{"appId": "other"}, {"host": "api.solarmanpv.com"}])
+def test_another_app_or_host_is_another_app(other):
+    assert of(**other).app != of().app
+
+
+def test_where_nothing_tells_apps_apart_there_is_none():
+    policy = replace(SOLARMAN, app_keys=(), budgets=())
+
+    assert account(policy, CREDENTIALS, policy.check_options({}), HOST, b"k").app is None

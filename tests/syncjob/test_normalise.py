@@ -349,6 +349,7 @@ def test_clean_text_goes_a_short_way_to_what_the_rule_makes_of_it(value):
     assert normalise.cleaned(value) == cleaned_by_the_rule(value)
 
 
+@pytest.mark.slow
 def test_every_character_is_kept_or_dropped_as_its_category_says():
     everything = "".join(map(chr, range(0x110000)))
 

@@ -288,6 +288,7 @@ def test_a_scheduled_run_in_the_window_makes_no_vendor_call(job, clouds):
 
 
 def test_a_dry_run_writes_nothing_but_the_calls_it_made(job):
+    job.lay_out(allowances=[{"calls": 5_000, "seconds": 31_536_000}])
     ended = job.run("--dry-run")
 
     assert ended.report["created"] == 250
@@ -296,9 +297,10 @@ def test_a_dry_run_writes_nothing_but_the_calls_it_made(job):
         ("public", "vendors"),
         ("vendorsync", "runs"),
         ("vendorsync", "leases"),
+        ("vendorsync", "allowances"),
+        ("vendorsync", "accounts"),
     ):
         assert job.app.rows(every_row(*table)) == []
-    assert job.app.value("SELECT token IS NULL FROM vendorsync.accounts")
     calls = "SELECT calls FROM vendorsync.calls WHERE seconds = 31536000"
     assert job.app.value(calls) == ended.report["calls"]
 
@@ -402,7 +404,7 @@ def test_a_plant_that_stays_away_is_marked_and_comes_back(job, clouds):
 
 @pytest.mark.fault("V4")
 def test_an_allowance_that_is_used_up_stops_every_call_in_later_runs_too(job, clouds):
-    job.run()
+    job.lay_out(allowances=[{"calls": 100_000, "seconds": 31_536_000, "per": "App"}]).run()
     job.app.do("UPDATE vendorsync.calls SET calls = 100000 WHERE seconds = 31536000")
     clouds.clear_calls()
 
@@ -411,6 +413,18 @@ def test_an_allowance_that_is_used_up_stops_every_call_in_later_runs_too(job, cl
     assert (ended.code, ended.report["reason"]) == (65, "QuotaExhausted")
     assert clouds.calls() == []
     assert job.lay_out(WEST).run().report["reason"] == "Synced"
+
+
+@pytest.mark.fault("V4")
+def test_what_only_users_report_of_an_allowance_stops_no_run(job):
+    """An operator of the release before says nothing of allowances; then the policy holds."""
+    job.run()
+    job.app.do("UPDATE vendorsync.calls SET calls = 100000 WHERE seconds = 31536000")
+
+    ended = job.run()
+
+    assert (ended.code, ended.report["reason"]) == (0, "Synced")
+    assert ended.report["budgetRemaining"] == 0
 
 
 def test_a_check_needs_no_database(job):

@@ -157,6 +157,7 @@ def test_a_wait_for_a_lock_is_bounded(app):
             cursor.execute("SELECT FROM public.plants")
 
 
+@pytest.mark.postgres
 def test_text_goes_in_as_utf_8_whatever_the_url_says(app):
     with closing(Database(f"{app.run_url}?client_encoding=latin1")) as database:
         statement = Statement("SELECT %(text)s || '', length(%(text)s)", {"text": "Zürich"})

@@ -15,9 +15,10 @@ pytestmark = [pytest.mark.postgres, pytest.mark.usefixtures("template")]
 def test_an_empty_database_gets_everything_and_a_second_time_nothing(empty):
     first = empty.migrate()
 
-    assert first[:3] == [
+    assert first[:4] == [
         "migrated schema vendorsync to version 1",
         "migrated schema vendorsync to version 2",
+        "migrated schema vendorsync to version 3",
         "created tables organizations, vendors, plants, alerts in schema public",
     ]
     assert empty.migrate() == []
@@ -91,6 +92,7 @@ def test_an_existing_application_is_left_as_it_is(empty):
     assert empty.migrate() == [
         "migrated schema vendorsync to version 1",
         "migrated schema vendorsync to version 2",
+        "migrated schema vendorsync to version 3",
     ]
     assert columns_and_policies(empty) == before
 
@@ -99,7 +101,7 @@ def test_an_existing_application_is_left_as_it_is(empty):
 def test_policies_are_added_only_where_row_security_is_on_already(empty):
     empty.do(*OLD_APPLICATION, "ALTER TABLE plants ENABLE ROW LEVEL SECURITY")
 
-    assert empty.migrate()[2:] == []
+    assert empty.migrate()[3:] == []
     assert empty.migrate(policies=True) == ["added policy vendorsync_organization to public.plants"]
 
 
@@ -147,7 +149,10 @@ def test_an_applications_own_tables_get_no_column_from_an_upgrade(empty):
 
     done = empty.migrate()
 
-    assert done == ["migrated schema vendorsync to version 2"]
+    assert done == [
+        "migrated schema vendorsync to version 2",
+        "migrated schema vendorsync to version 3",
+    ]
     assert not marks_vanished(empty)
 
 
@@ -231,6 +236,20 @@ def test_a_job_refuses_a_database_of_the_version_before(empty):
     told = pytest.raises(SchemaOutdatedError, match=f"version 1 and this job needs {LATEST}; run")
     with empty.transaction() as cursor, told:
         schema.check_version(cursor)
+
+
+def test_calls_that_the_version_before_counted_are_kept(empty):
+    """And may be those of an app, which is no account."""
+    empty.migrate(version=2)
+    empty.do(
+        "INSERT INTO vendorsync.accounts (key, adapter, host) VALUES ('k', 'solarman', 'h')",
+        "INSERT INTO vendorsync.calls VALUES ('k', 86400, 1, 77)",
+    )
+
+    assert empty.migrate() == ["migrated schema vendorsync to version 3"]
+    empty.do("INSERT INTO vendorsync.calls VALUES ('an app', 86400, 1, 8)")
+    assert empty.value("SELECT sum(calls) FROM vendorsync.calls") == 85
+    assert empty.migrate() == []
 
 
 def test_every_version_up_to_the_latest_has_its_file():

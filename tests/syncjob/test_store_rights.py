@@ -1,6 +1,7 @@
 """The run role has no right that the job does without: each one is taken away in turn."""
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -20,7 +21,7 @@ from tests.syncjob.builders import (
     settle,
     stored_run,
 )
-from vendorsync_api.policy import Budget
+from vendorsync_api.policy import Budget, Source
 from vendorsync_api.run import LegacyTokens
 from vendorsync_api.vendors import SOLARMAN
 from vendorsync_job.errors import CredentialsRejectedError, SyncError
@@ -28,10 +29,11 @@ from vendorsync_job.models import Rejection, Token
 from vendorsync_job.ports import Purpose
 from vendorsync_job.store import bindings, schema
 from vendorsync_job.store.active_plants import active_plants
+from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ledger import Ledger
 from vendorsync_job.store.legacy import LegacyColumns
-from vendorsync_job.store.migrate import NEW_ORGANIZATION, OURS, THEIRS, WHOLE
 from vendorsync_job.store.place import Place
+from vendorsync_job.store.rights import NEW_ORGANIZATION, OURS, THEIRS, WHOLE
 from vendorsync_job.store.slots import Slot
 from vendorsync_job.store.tokens import AccountTokens
 
@@ -75,18 +77,24 @@ def use_tokens(app, vendor_id):
 
 def use_budget(app):
     clock = iter(range(0, 10_000_000, 90_000))
-    budgets = (Budget(calls=5, seconds=86_400), Budget(calls=5, seconds=3600))
+    day = Budget(calls=5, seconds=86_400, source=Source.DECLARED)
+    budgets = (day, replace(day, seconds=3600))
+    declarer = Declarer(3, "solarman")
+
+    def spend(budgets, now):
+        with (
+            app.database(sleep=lambda _: None) as database,
+            Ledger(
+                database, account(), budgets, declarer=declarer, clock=partial(float, now)
+            ) as ledger,
+        ):
+            ledger.spend(Purpose.LISTING)
+
     for _ in range(2):
-        with app.database(sleep=lambda _: None) as database:
-            now = float(next(clock))
-            with Ledger(database, account(), budgets, clock=partial(float, now)) as ledger:
-                ledger.spend(Purpose.LISTING)
-    with (
-        app.database(sleep=lambda _: None) as database,
-        # An allowance that the policy no longer has is cleared away once it is over.
-        Ledger(database, account(), budgets[:1], clock=lambda: 9e6) as ledger,
-    ):
-        ledger.spend(Purpose.LISTING)
+        spend(budgets, next(clock))
+    # An allowance that nobody has any more is cleared away once it is over.
+    spend(budgets[:1], 9e6)
+    assert app.value("SELECT count(*) FROM vendorsync.allowances") == 1
 
 
 def use_slot(app):

@@ -9,6 +9,7 @@ import pytest
 
 from dev.simulators import Accounts, SungrowAccount, simulators
 from tests.syncjob.builders import account, ciphers
+from vendorsync_api.policy import Budget
 from vendorsync_api.vendors import SUNGROW
 from vendorsync_job.errors import AccountSharedError
 from vendorsync_job.http import HttpVendorClient
@@ -62,11 +63,11 @@ def thief(cloud):
         adapter.authenticate()
 
 
-def run(app, cloud, now) -> int:
+def run(app, cloud, now, budgets=SUNGROW.budgets) -> int:
     """List the plants like a run of ours, all its parts wired together."""
     with (
         closing(Database(app.run_url)) as database,
-        Ledger(database, account(), SUNGROW.budgets, expected=3) as ledger,
+        Ledger(database, account(), budgets, expected=3) as ledger,
         client(cloud, ledger.spend) as adapter,
     ):
         tokens = AccountTokens(
@@ -125,11 +126,12 @@ def test_a_theft_in_mid_listing_loses_no_page(app, cloud):
 
 
 def test_a_call_that_the_ledger_refuses_is_never_sent(app, cloud):
+    bought = (Budget(calls=50, seconds=3_600),)
     with closing(Database(app.run_url)) as database:
-        ledger = Ledger(database, account(), SUNGROW.budgets)
-        for _ in range(SUNGROW.budgets[0].calls):
+        ledger = Ledger(database, account(), bought)
+        for _ in range(50):
             ledger.spend(Purpose.LOGIN)
         with pytest.raises(Exception, match="is used up"):
-            run(app, cloud, datetime.now(UTC))
+            run(app, cloud, datetime.now(UTC), bought)
 
     assert cloud.calls() == []

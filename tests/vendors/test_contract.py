@@ -67,6 +67,14 @@ def test_a_listing_costs_one_login_and_as_many_calls_as_there_are_pages(vendor):
 
     assert vendor.logins() == 1
     assert vendor.pages() == list(range(1, vendor.page_count + 1))
+    # So the operator holds schedules against what runs really cost.
+    assert len(vendor.pages()) == load_policy(vendor.cloud.name).calls(vendor.cloud.plants)
+
+
+def test_apps_are_told_apart_by_keys_of_the_secret(vendor):
+    policy = load_policy(vendor.cloud.name)
+
+    assert set(policy.app_keys) <= policy.keys
 
 
 @pytest.mark.requirement("R02")

@@ -8,6 +8,14 @@ not, and `ConditionReason` what the operator itself finds.
 
 from vendorsync_api.reasons.condition import ConditionReason
 from vendorsync_api.reasons.delay import DelayReason
-from vendorsync_api.reasons.run import ExitCode, Result, RunReason, Trigger
+from vendorsync_api.reasons.run import WHOLE_LISTING, ExitCode, Result, RunReason, Trigger
 
-__all__ = ["ConditionReason", "DelayReason", "ExitCode", "Result", "RunReason", "Trigger"]
+__all__ = [
+    "WHOLE_LISTING",
+    "ConditionReason",
+    "DelayReason",
+    "ExitCode",
+    "Result",
+    "RunReason",
+    "Trigger",
+]

@@ -20,8 +20,8 @@ class ConditionReason(StrEnum):
     APPLIED = ("Applied", "Nothing to do: every CronJob is as the spec asks.")
     SUSPENDED = (
         "Suspended",
-        "spec.suspend is true; set it to false to sync again. Or the operator's own switch is off,"
-        " if the message says so: defaults.enabled of the chart (ENABLE_PLANT_SYNC_CRON).",
+        "Set spec.suspend to false to sync again. If the message names the operator's own"
+        " switch, set defaults.enabled of the chart (ENABLE_PLANT_SYNC_CRON) to true.",
     )
     SPEC_INVALID = ("SpecInvalid", "Correct the field named in the message.")
     UNKNOWN_TIME_ZONE = (
@@ -46,7 +46,14 @@ class ConditionReason(StrEnum):
     BUDGET_EXCEEDED = (
         "BudgetExceeded",
         "Lengthen the interval or widen the restricted window until the vendor's allowance of"
-        " calls suffices; the message shows the sum.",
+        " calls is enough. The message shows the sum. If the account has bought more, declare it in"
+        " vendors[].allowances.",
+    )
+    BUDGET_TIGHT = (
+        "BudgetTight",
+        "The vendor's allowance of calls may not be enough for these schedules, and the message"
+        " shows the sum. Runs go on. Declare what the account has bought in vendors[].allowances,"
+        " or lengthen the interval, or widen the restricted window.",
     )
     NEVER_RUNS = (
         "NeverRuns",
@@ -60,20 +67,41 @@ class ConditionReason(StrEnum):
     )
     DUPLICATE_ORGANIZATION = (
         "DuplicateOrganization",
-        "Another, older VendorSync serves this organization. Delete one of the two.",
+        "An older VendorSync of this namespace writes the same organization to the same database"
+        " Secret. Delete one of the two, or give one another organization or database.",
     )
     API_REFUSED = (
         "APIRefused",
-        "The API server refused an object; the message has its words. A quota, an admission policy"
-        " or a missing right is the usual cause.",
+        "The API server refused an object, and the message has its words. The usual cause is a"
+        " quota, an admission policy or a missing right.",
+    )
+    AWAITING_REMOVAL = (
+        "AwaitingRemoval",
+        "A CronJob of an earlier resource of this name still exists. Kubernetes removes it within a"
+        " minute, and then it is made anew. Delete it if it stays.",
+    )
+    API_FAILING = (
+        "APIFailing",
+        "The API server fails to take an object; the message has its words. An admission webhook"
+        " that is down is the usual cause. Everything is tried again by itself.",
+    )
+    CONTESTED = (
+        "Contested",
+        "Somebody else writes the same CronJobs. Find the field manager or the operator that the"
+        " message names, and let one of the two go.",
     )
     ALL_SYNCED = ("AllSynced", "Nothing to do.")
     AWAITING_FIRST_RUN = ("AwaitingFirstRun", "Wait for the next tick, or start a run by hand.")
     RUNS_FAILED = ("RunsFailed", "Read the reason of each vendor in status.vendors.")
+    REPORT_LOST = (
+        "ReportLost",
+        "A run completed, but its pod was removed before its report was read. Wait for the next"
+        " run.",
+    )
     RUNS_OVERDUE = (
         "RunsOverdue",
-        "A run did not start in time or does not end. Do what the message says; status.vendors[]."
-        "delay names each one.",
+        "A run did not start in time or does not end. Do what the message says."
+        " status.vendors[].delay names each one.",
     )
     NO_STREAMS = ("NoStreams", "Every vendor or stream is suspended, so there is nothing to sync.")
     AS_EXPECTED = ("AsExpected", "Nothing to do.")

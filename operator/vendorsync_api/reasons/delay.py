@@ -23,8 +23,8 @@ class DelayReason(StrEnum):
         "ImageUnavailable",
         True,
         "Correct the name of the image in the operator's settings, let the nodes reach its"
-        " registry, or name the registry's Secret in spec.run.imagePullSecrets. Then"
-        " delete the Job that waits, which keeps what it was made with.",
+        " registry, or name the registry's Secret in spec.run.imagePullSecrets. Then delete the"
+        " Job that waits, because it keeps what it was made with.",
     )
     CONTAINER_REFUSED = (
         "ContainerRefused",
@@ -35,37 +35,47 @@ class DelayReason(StrEnum):
     UNSCHEDULABLE = (
         "Unschedulable",
         True,
-        "Correct spec.run.nodeSelector, tolerations or resources, or add a node that suits them."
-        " Then delete the Job that waits, which keeps what it was made with.",
+        "Correct spec.run.nodeSelector, tolerations or resources, or add a node that fits them."
+        " Then delete the Job that waits, because it keeps what it was made with.",
     )
     POD_REFUSED = (
         "PodRefused",
         True,
-        "The Job may not make its pod. Raise the quota or change the policy that the message"
-        " names; kubectl describe of the Job has the words of the API server.",
+        "The API server refuses the run's pod. Set what the message names in"
+        " spec.run.resources, or have the quota, LimitRange or policy changed. Then delete the"
+        " Job that waits, because it keeps what it was made with.",
     )
     JOB_REFUSED = (
         "JobRefused",
         True,
-        "The CronJob may not make a Job. Raise the quota or change the policy that the message"
-        " names; kubectl describe of the CronJob has the words of the API server.",
+        "The API server refuses the run's Job. Have the quota or policy changed that the"
+        " message names. The next run is tried at its usual time.",
     )
     POD_PENDING = (
         "PodPending",
         False,
-        "If this lasts, read kubectl describe of the Job and of its pod: a slow pull of the image,"
-        " the network of the node and a node that is down are the usual causes.",
+        "If this lasts, read kubectl describe of the Job and of its pod. The usual causes are a"
+        " slow pull of the image, the network of the node, and a node that is down.",
     )
     NOT_STARTED = (
         "NotStarted",
         False,
-        "If this lasts, look at the CronJob controller (kube-controller-manager) of the cluster;"
-        " kubectl create job --from=cronjob/… starts a run without it.",
+        "If this lasts, look at the CronJob controller (kube-controller-manager) of the"
+        " cluster. A run starts without it by kubectl create job by-hand-$(date +%s)"
+        " --from=cronjob/NAME.",
+    )
+    SIDECAR_RUNNING = (
+        "SidecarRunning",
+        True,
+        "The run itself has ended. Its Job ends, and the next run starts, only when every other"
+        " container of the pod has ended. Make the container that the message names a native"
+        " sidecar (an init container with restartPolicy: Always), or keep it out of the pods of"
+        ' runs. For Istio that is the annotation sidecar.istio.io/inject: "false".',
     )
     NOT_ENDING = (
         "NotEnding",
         True,
         "The run is past its deadline and its pod is still there, most often on a node that was"
-        " lost, and no other run starts before it is gone. Bring the node back, delete the node, or"
-        " delete the pod with --force.",
+        " lost. No other run starts before the pod is gone. Bring the node back, delete the"
+        " node, or delete the pod with --force.",
     )

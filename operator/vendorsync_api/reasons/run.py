@@ -6,13 +6,18 @@ from enum import IntEnum, StrEnum
 
 
 class Result(StrEnum):
-    """How a run ended; `Partial` never counts as success."""
+    """How a run ended; `Partial` never counts as success.
+
+    `Unknown` is told by the operator alone: the run ended well enough for its Job, and its report
+    is gone.
+    """
 
     SUCCEEDED = "Succeeded"
     PARTIAL = "Partial"
     FAILED = "Failed"
     SKIPPED = "Skipped"
     INTERRUPTED = "Interrupted"
+    UNKNOWN = "Unknown"
 
 
 class Trigger(StrEnum):
@@ -66,16 +71,16 @@ class RunReason(StrEnum):
         Result.PARTIAL,
         ExitCode.OK,
         False,
-        "Some records of the vendor could not be stored. Read vendorsync.quarantine for the reason"
-        " of each; the others were written.",
+        "Some records of the vendor could not be stored. The table vendorsync.quarantine has"
+        " the reason of each. All other records were written.",
     )
     LISTING_INCOMPLETE = (
         "ListingIncomplete",
         Result.PARTIAL,
         ExitCode.OK,
         False,
-        "The vendor stopped answering before its last page. What was read is stored and nothing was"
-        " taken as vanished; the next run lists everything again.",
+        "The vendor stopped answering before its last page. What was read is stored, and"
+        " nothing was marked as vanished. The next run lists everything again.",
     )
     VANISH_HELD = (
         "VanishHeld",
@@ -83,26 +88,29 @@ class RunReason(StrEnum):
         ExitCode.OK,
         True,
         "A complete listing lacks so many plants that none was marked as vanished. Check at the"
-        " vendor that the account still sees them and that baseURL is the account's own gateway. If"
-        " they are gone for good, set spec.run.vanishGuardPercent to 100 until they are marked,"
-        " which takes spec.run.vanishAfter complete runs; it lets an empty listing mark all, too.",
+        " vendor that the account still sees them, and that baseURL is the account's own"
+        " gateway. If they are gone for good, set spec.run.vanishGuardPercent to 100 until they"
+        " are marked, which takes spec.run.vanishAfter complete runs. With 100 an empty listing"
+        " marks all plants, too.",
     )
     BUDGET_SPENT = (
         "BudgetSpent",
         Result.PARTIAL,
         ExitCode.OK,
         False,
-        "The run's share of the vendor's allowance of calls did not reach for every plant. The next"
-        " run goes on where this one stopped. A longer interval of the plants or the alerts leaves"
-        " more calls for the alerts of each plant, and so does a larger allowance.",
+        "The run's share of the vendor's allowance of calls was not enough for every plant. The"
+        " next run goes on where this one stopped. A longer interval of the plants or the"
+        " alerts leaves more calls for the alerts of each plant, and so does a larger"
+        " allowance.",
     )
     RESTRICTED_WINDOW = (
         "RestrictedWindow",
         Result.SKIPPED,
         ExitCode.OK,
         False,
-        "A scheduled run fell inside a restricted window and made no vendor call. Start one by hand"
-        " with kubectl create job --from=cronjob/… if it cannot wait.",
+        "A scheduled run started inside a restricted window and made no vendor call. If it"
+        " cannot wait, start one by hand: kubectl create job by-hand-$(date +%s)"
+        " --from=cronjob/NAME.",
     )
     ALREADY_RUNNING = (
         "AlreadyRunning",
@@ -116,17 +124,17 @@ class RunReason(StrEnum):
         Result.SKIPPED,
         ExitCode.OK,
         False,
-        "Other runs held every place for half of this run's time; the message says which: those"
-        " that the vendor allows one account, or those that VendorSync itself gives all runs of one"
-        " adapter on one database, of which the last is for plants alone. The next run tries again;"
-        " spread: Hashed keeps runs of many organizations apart.",
+        "Other runs held every place for half of this run's time. The message says which"
+        " places: those that the vendor allows one account, or those that VendorSync gives all"
+        " runs of one adapter on one database. The last of these is for plants alone. The next"
+        " run tries again. Many organizations start at different minutes with spread: Hashed.",
     )
     VENDOR_THROTTLED = (
         "VendorThrottled",
         Result.FAILED,
         ExitCode.TRANSIENT,
         False,
-        "The vendor asked for fewer calls. Runs rest until the time it named; lengthen"
+        "The vendor asked for fewer calls. Runs wait until the time that it named. Lengthen"
         " intervalMinutes if this comes back.",
     )
     QUOTA_EXHAUSTED = (
@@ -134,7 +142,7 @@ class RunReason(StrEnum):
         Result.FAILED,
         ExitCode.CONTRACT,
         False,
-        "The vendor's allowance of calls is used up. Runs rest until it turns; lengthen"
+        "The vendor's allowance of calls is used up. Runs wait until it is renewed. Lengthen"
         " intervalMinutes or buy a larger allowance.",
     )
     SECRET_MISSING = (
@@ -213,47 +221,48 @@ class RunReason(StrEnum):
         ExitCode.CONTRACT,
         True,
         "The vendor's answer is not what its API promises, so nothing of it was stored. Check"
-        " baseURL; if it is right, report the message to the maintainers of the adapter.",
+        " baseURL first. If it is right, report the message to the maintainers of the adapter.",
     )
     VENDOR_REFUSED = (
         "VendorRefused",
         Result.FAILED,
         ExitCode.CONTRACT,
         True,
-        "The vendor refuses this call for good. Read its text in the message: a right, a plan or a"
-        " setting at the vendor's portal is missing.",
+        "The vendor refuses this call, and would again. The message has the vendor's words: a"
+        " right, a plan or a setting at the vendor's portal is missing.",
     )
     VENDOR_UNAVAILABLE = (
         "VendorUnavailable",
         Result.FAILED,
         ExitCode.TRANSIENT,
         False,
-        "The vendor cannot be reached or answers with server errors. Nothing to do unless it lasts;"
-        " then check DNS and egress of the cluster.",
+        "The vendor cannot be reached or answers with server errors. Nothing to do unless it"
+        " lasts. If it does, check the cluster's DNS and its network policy for egress.",
     )
     TLS_FAILED = (
         "TLSFailed",
         Result.FAILED,
         ExitCode.TRANSIENT,
         True,
-        "The vendor's certificate cannot be verified. Check baseURL; for a private authority set"
-        " caSecret of the operator's allowedEndpoints.",
+        "The vendor's certificate cannot be verified. Check baseURL. For a private authority,"
+        " set caSecret in the operator's allowedEndpoints.",
     )
     DATABASE_UNAVAILABLE = (
         "DatabaseUnavailable",
         Result.FAILED,
         ExitCode.TRANSIENT,
         False,
-        "The database cannot be reached or broke the connection. Nothing to do unless it lasts;"
-        " then check its address in the Secret, its limits and its network policy.",
+        "The database cannot be reached, or it broke the connection. Nothing to do unless it"
+        " lasts. If it does, check the address in the Secret, the database's limits and the"
+        " network policy.",
     )
     DEADLINE_EXCEEDED = (
         "DeadlineExceeded",
         Result.FAILED,
         ExitCode.INTERNAL,
         False,
-        "The run did not end within spec.run.deadlineSeconds. Raise it, or look for a slow vendor"
-        " or database.",
+        "The run did not end within spec.run.deadlineSeconds. Raise it, or find out why the"
+        " vendor or the database is slow.",
     )
     INTERNAL_ERROR = (
         "InternalError",
@@ -267,17 +276,17 @@ class RunReason(StrEnum):
         Result.INTERRUPTED,
         ExitCode.INTERRUPTED,
         False,
-        "The run was asked to stop and did so between two chunks. The next run goes on.",
+        "The run was asked to stop, and stopped between two chunks. The next run goes on.",
     )
     CREDENTIALS_REJECTED = (
         "CredentialsRejected",
         Result.FAILED,
         ExitCode.CREDENTIALS,
         True,
-        "Correct the credentials in the Secret. No further login is tried until it changes, so the"
-        " vendor does not lock the account. To allow one more try with the same Secret, delete the"
-        " row of vendorsync.blocks that has the message. A run by hand"
-        " tries the new one at once.",
+        "Correct the credentials in the Secret. No further login is tried until the Secret"
+        " changes, so that the vendor does not lock the account. A run by hand tries the new"
+        " Secret at once. To allow one more try with the same Secret, delete the row of"
+        " vendorsync.blocks that has the message.",
     )
     ACCOUNT_SHARED = (
         "AccountShared",
@@ -292,16 +301,31 @@ class RunReason(StrEnum):
         Result.FAILED,
         ExitCode.CREDENTIALS,
         True,
-        "The vendor locked the account. Unlock it at the vendor, or wait: runs leave it alone for a"
-        " day. To try sooner, set resting_until to NULL in the row of vendorsync.accounts that has"
-        " the message.",
+        "The vendor locked the account. Unlock it at the vendor, or wait: runs leave the"
+        " account alone for a day. To try sooner, set resting_until to NULL in the row of"
+        " vendorsync.accounts that has the message.",
     )
     NO_REPORT = (
         "NoReport",
         Result.FAILED,
         ExitCode.INTERNAL,
         False,
-        "The run ended without a report: its pod was killed, out of memory or past the Job's"
-        " deadline, or it never started, for the reason that the message then names. Read kubectl"
-        " describe of the Job; raise spec.run.resources if memory ran out.",
+        "The run ended without a report. Its pod was killed, ran out of memory, passed the"
+        " Job's deadline, or never started, and the message then says why. Read kubectl"
+        " describe of the Job. Raise spec.run.resources if memory ran out.",
     )
+    REPORT_LOST = (
+        "ReportLost",
+        Result.UNKNOWN,
+        ExitCode.OK,
+        False,
+        "The run's Job completed, but its pod was removed before its report was read. Nothing"
+        " to do: the next run reports again. If this comes back, keep finished pods for some"
+        " minutes.",
+    )
+
+
+WHOLE_LISTING = frozenset(
+    reason.value for reason in (RunReason.SYNCED, RunReason.RECORDS_REJECTED, RunReason.VANISH_HELD)
+)
+"""Reasons of runs that read their listing to its end."""

@@ -48,6 +48,7 @@ from vendorsync_api.v1alpha1.timing import (
     VendorStreamSpec,
 )
 from vendorsync_api.v1alpha1.vendor import (
+    Allowance,
     Organization,
     Vendor,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "NAME",
     "TIME",
     "VERSION",
+    "Allowance",
     "Condition",
     "Database",
     "Delay",

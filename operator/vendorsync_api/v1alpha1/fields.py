@@ -18,7 +18,8 @@ Quantity = Annotated[
     str,
     StringConstraints(
         max_length=64,
-        pattern=r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$",
+        # What the API server takes in a pod: no negative amount, and a whole number as exponent.
+        pattern=r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$",
     ),
 ]
 Stream = Literal["plants", "alerts"]

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
+from pydantic_core import PydanticCustomError
 
-from vendorsync_api.model import Model, about
+from vendorsync_api.model import Model, about, rule
+from vendorsync_api.pods import LABEL_VALUE, annotation_faults, label_faults
 from vendorsync_api.v1alpha1.fields import LABEL_KEY, MAX_ID, LocalObjectRef, Quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_TAKEN = (
+    "key.matches('^(([^/]+[.])?(vendorsync[.]dev|batch[.]kubernetes[.]io)/.*"
+    "|app[.]kubernetes[.]io/managed-by|job-name|controller-uid)$')"
+)
+_FREE_KEYS = rule(
+    f"!self.exists(key, {_TAKEN})",
+    "the key of a label or annotation must not be one that VendorSync or Kubernetes sets itself",
+    computed=f"'key ' + self.filter(key, {_TAKEN})[0] + "
+    "' is set by VendorSync or Kubernetes itself; use another key'",
+)
+"""What `vendorsync_api.pods` says of owners, for the API server."""
+
+
+def _without(faults: Callable[[Mapping[str, str]], Iterator[str]]) -> AfterValidator:
+    """Return a check that refuses what has one of the faults, in its words."""
+
+    def check(given: dict[str, str] | None) -> dict[str, str] | None:
+        for fault in faults(given or {}):
+            raise PydanticCustomError("pod_metadata", "{fault}", {"fault": fault})
+        return given
+
+    return AfterValidator(check)
 
 
 class ResourceAmounts(Model):
@@ -129,6 +157,27 @@ class RunSettings(Model):
             max_length=16,
             schema={"x-kubernetes-list-type": "atomic"},
         ),
+    ] = None
+    pod_labels: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=63, pattern=f"^{LABEL_VALUE}$")]]
+        | None,
+        about(
+            "Labels added to the pods, before those of the operator's settings.",
+            example={"sidecar.istio.io/inject": "false"},
+            max_length=16,
+            rules=[_FREE_KEYS],
+        ),
+        _without(label_faults),
+    ] = None
+    pod_annotations: Annotated[
+        dict[str, Annotated[str, StringConstraints(max_length=1024)]] | None,
+        about(
+            "Annotations added to the pods, before those of the operator's settings.",
+            example={"linkerd.io/inject": "disabled"},
+            max_length=16,
+            rules=[_FREE_KEYS],
+        ),
+        _without(annotation_faults),
     ] = None
     priority_class_name: Annotated[
         str | None,

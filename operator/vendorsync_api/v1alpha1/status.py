@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BeforeValidator
 
 from vendorsync_api.model import Model, about
+from vendorsync_api.reasons import WHOLE_LISTING, Result
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -93,7 +94,13 @@ class Summary(Model):
     total_plants_created: Annotated[int, _count("Plants that were new.", 10)] = 0
     total_plants_updated: Annotated[int, _count("Plants that had changed.", 4)] = 0
     duration_seconds: Annotated[
-        float, about("Length of the longest run.", example=2.4, unit="seconds", ge=0)
+        float,
+        about(
+            "Length of the longest of them that succeeded or was partial.",
+            example=2.4,
+            unit="seconds",
+            ge=0,
+        ),
     ] = 0
 
 
@@ -107,7 +114,7 @@ class Delay(Model):
     reason: Annotated[str, about("Why, in one word.", example="Unschedulable", max_length=60)]
     message: Annotated[
         str,
-        about("What was found.", example="no node takes the run's pod", max_length=400),
+        about("What was found.", example="the run's pod cannot be scheduled", max_length=400),
     ] = ""
 
 
@@ -117,7 +124,12 @@ class VendorStatus(Model):
     name: Annotated[str, about("Name of the vendor.", example="solarman", max_length=20)]
     stream: Annotated[str, about("Name of the stream.", example="plants", max_length=20)]
     result: Annotated[
-        str | None, about("How the last run ended.", example="Succeeded", max_length=40)
+        str | None,
+        about(
+            "How the last run ended. It is Unknown where the run completed and its report is lost.",
+            example="Succeeded",
+            max_length=40,
+        ),
     ] = None
     reason: Annotated[str | None, about("Why, in one word.", example="Synced", max_length=60)] = (
         None
@@ -125,8 +137,8 @@ class VendorStatus(Model):
     standing: Annotated[
         str | None,
         about(
-            "Reason of the last run that was not skipped, while newer ones were. It decides the"
-            " conditions. The counts are of that run, too.",
+            "Reason of the last run that told how the vendor stands, while newer ones were skipped"
+            " or lost their report. It decides the conditions. The counts are of that run, too.",
             example="CredentialsRejected",
             max_length=60,
         ),
@@ -151,6 +163,14 @@ class VendorStatus(Model):
         str | None,
         about(
             "Job of the last run.", example="organization-a-solarman-plants-29364510", max_length=63
+        ),
+    ] = None
+    requested: Annotated[
+        str | None,
+        about(
+            "Job that the syncRequest under way started. It is absent once that request is done.",
+            example="organization-a-solarman-plants-r1f0c9a2b7",
+            max_length=63,
         ),
     ] = None
     exit_code: Annotated[
@@ -202,10 +222,18 @@ class VendorStatus(Model):
         Delay | None,
         about(
             "Why a run is overdue. It is set while one did not start in time or does not end.",
-            example={"reason": "Unschedulable", "message": "no node takes the run's pod"},
+            example={"reason": "Unschedulable", "message": "the run's pod cannot be scheduled"},
         ),
     ] = None
     total: Annotated[int | None, _count("Records that the vendor listed.", 250)] = None
+    last_total: Annotated[
+        int | None,
+        _count(
+            "Records of the last complete listing, where the last run had none. Schedules are"
+            " compared with it.",
+            250,
+        ),
+    ] = None
     created: Annotated[int | None, _count("New records.", 10)] = None
     updated: Annotated[int | None, _count("Changed records.", 4)] = None
     unchanged: Annotated[int | None, _count("Records left alone.", 236)] = None
@@ -219,6 +247,27 @@ class VendorStatus(Model):
         int | None,
         about("Calls left of the vendor's allowance.", example=1860, unit="calls", ge=0),
     ] = None
+    tolerated_percent: Annotated[
+        int | None,
+        about(
+            "What the schedules need of the vendor's allowance, where it is more than all of it and"
+            " they go on because the account grew after they were accepted. An edit that needs no"
+            " more than that is not refused.",
+            example=114,
+            unit="percent",
+            ge=0,
+        ),
+    ] = None
+
+    @property
+    def size(self) -> int | None:
+        """Records that the last complete listing had; None where that is not known."""
+        reason = self.standing if self.result == Result.SKIPPED else self.reason
+        if self.last_total is not None or reason not in WHOLE_LISTING:
+            return self.last_total
+        written = (self.created or 0) + (self.updated or 0) + (self.unchanged or 0)
+        # A status with many entries leaves the total out.
+        return self.total or written or None
 
 
 class VendorSyncStatus(Model):
@@ -258,7 +307,19 @@ class VendorSyncStatus(Model):
     ] = None
     last_sync_request: Annotated[
         str | None,
-        about("Last syncRequest whose Jobs were all made.", example="2026-11-22-a", max_length=63),
+        about(
+            "Last syncRequest that is done: every run that could be started was started.",
+            example="2026-11-22-a",
+            max_length=63,
+        ),
+    ] = None
+    sync_request_message: Annotated[
+        str | None,
+        about(
+            "Runs that lastSyncRequest could not start, and why. It is absent if all were started.",
+            example="no run of sungrow/plants: Job x exists and is not this resource's",
+            max_length=1024,
+        ),
     ] = None
     summary: Annotated[
         Summary | None, about("Sums over the vendors.", example={"totalVendors": 3})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -37,6 +37,33 @@ class Organization(Model):
         str,
         about("Name for people.", example="Organization A", min_length=1, max_length=200),
     ]
+
+
+class Allowance(Model):
+    """Calls that somebody has bought, or was given, of a vendor."""
+
+    calls: Annotated[
+        int,
+        about("Calls within any such time.", example=200_000, unit="calls", ge=1, le=2_000_000_000),
+    ]
+    seconds: Annotated[
+        int,
+        about(
+            "Time that the calls are for. A year is 31536000.",
+            example=31_536_000,
+            unit="seconds",
+            ge=1,
+            le=31_622_400,
+        ),
+    ]
+    per: Annotated[
+        Literal["Account", "App"] | None,
+        about(
+            "Whose calls count together: those of one login, or those of all logins with one app"
+            " of the vendor (an appId or appKey). As the vendor counts if absent.",
+            example="App",
+        ),
+    ] = None
 
 
 class Vendor(Model):
@@ -110,6 +137,18 @@ class Vendor(Model):
             alias="baseURL",
             max_length=253,
             pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
+        ),
+    ] = None
+    allowances: Annotated[
+        tuple[Allowance, ...] | None,
+        about(
+            "What this account has bought, up to four of them: each takes the place of what is"
+            " known of the vendor over the same time. If absent, the operator's allowances for the"
+            " adapter hold, else what is known. More than the operator's allowances counts as"
+            " these. Of resources that share an account or an app the smallest one holds.",
+            example=[{"calls": 200_000, "seconds": 31_536_000}],
+            max_length=4,
+            schema={"x-kubernetes-list-type": "atomic"},
         ),
     ] = None
     options: Annotated[

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from vendorsync_api.group import KIND, PLURAL
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator.cluster.paths import BATCH, CORE, EVENTS, OURS, object_path, objects_path
+from vendorsync_operator.cluster.pods import Pods
 from vendorsync_operator.cluster.transport import FENCE, ApiError
+from vendorsync_operator.names import FIELD_MANAGER
 from vendorsync_operator.ports import ConflictError, RefusedError
 
 if TYPE_CHECKING:
     from vendorsync_operator.cluster.transport import Api, Document, Fence
     from vendorsync_operator.live import Key
 
-FIELD_MANAGER = "vendorsync-operator"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _NEVER = "1"
@@ -40,6 +41,7 @@ class ApiServerCluster:
     def __init__(self, api: Api, *, fence: Fence) -> None:
         self._api = api
         self._fence = fence
+        self._pods = Pods(api)
 
     async def read_resource(self, key: Key) -> Document | None:
         """Return a VendorSync, None if there is none."""
@@ -58,7 +60,7 @@ class ApiServerCluster:
         try:
             return await self._apply(path, rendered | {"metadata": metadata})
         except ApiError as error:
-            if error.status == 409 and uid is None:
+            if error.status == 409:
                 raise ConflictError(str(error)) from error
             raise
 
@@ -113,11 +115,9 @@ class ApiServerCluster:
         found = await self._api.send("GET", objects_path(BATCH, key[0], "jobs"), query=query)
         return next(iter(found.get("items") or ()), None)
 
-    async def pods(self, job: Key) -> list[Document]:
-        """Return the pods of a Job."""
-        query = {"labelSelector": f"batch.kubernetes.io/job-name={job[1]}"}
-        found = await self._api.send("GET", objects_path(CORE, job[0], "pods"), query=query)
-        return found.get("items") or []
+    async def pods(self, job: Key, since: str = "") -> list[Document]:
+        """Return the pods of a Job as of one of its versions at least."""
+        return await self._pods.of(job, since)
 
     async def refusals(self, namespace: str, uid: str) -> list[Document]:
         """Return the Events that tell of what an object could not create; RefusedError by 403."""

@@ -51,7 +51,11 @@ class ApiServerSource:
         )
 
     async def events(self, version: str) -> AsyncIterator[Document]:
-        """Yield the watch events after a version, until the server ends the stream."""
+        """Yield the watch events after a version, until the server ends the stream.
+
+        A server that was restored from a backup accepts a version that it has not reached, and is
+        silent until it gets there. So a stream that falls silent is not opened again as it was.
+        """
         query = self._selector | {
             "watch": "true",
             "resourceVersion": version,
@@ -61,6 +65,8 @@ class ApiServerSource:
         try:
             async for line in self._api.lines(self.path, query):
                 yield json.loads(line)
+        except TimeoutError as error:
+            raise GoneError("nothing was heard for too long") from error
         except Exception as error:
             raise _interruption(error) from error
 
@@ -72,9 +78,7 @@ def _interruption(error: Exception) -> Exception:
             return GoneError(str(error))
         if error.status in DENIALS:
             return StreamDeniedError(f"HTTP {error.status}: {error}")
-        if error.status in (429, *range(500, 600)):
-            return StreamError(f"HTTP {error.status}: {error}", error.retry_after)
-        return error
+        return StreamError(f"HTTP {error.status}: {error}", error.retry_after)
     if isinstance(error, (aiohttp.ClientError, TimeoutError, OSError, ValueError)):
         return StreamError(f"{type(error).__name__}: {error}")
     return error

@@ -1,10 +1,13 @@
 """The calls of vendor accounts: counted before they are sent, for all runs of an account together.
 
+Where the vendor's allowance is the app's, the runs of all accounts with that app are counted
+together. What holds is the smallest that any of their resources declares, see `allowances`.
+
 Each run reserves calls in blocks, one short transaction for a block, and gives back at its end what
 it did not send. A killed run gives nothing back: its block counts until the window turns. One
-advisory lock per account puts the runs in order, and the database's clock is the only one, so pods
-need not agree on the time. A transaction whose commit got lost is repeated, so calls may be counted
-twice, never not at all.
+advisory lock per account or app puts the runs in order, and the database's clock is the only one,
+so pods need not agree on the time. A transaction whose commit got lost is repeated, so calls may be
+counted twice, never not at all.
 
 Without the database nothing is sent: an allowance spent unseen locks the account out for hours or
 a month, and a run that cannot count could not store what it fetched either.
@@ -17,28 +20,32 @@ import random
 import threading
 import time
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from vendorsync_api.policy import Budget
+from vendorsync_api.policy import LONGEST_PACED, Budget, Scope
 from vendorsync_job.errors import DetailsSpentError, SyncError
 from vendorsync_job.ports import Purpose
-from vendorsync_job.store.accounts import ensure_account
+from vendorsync_job.store import calls
+from vendorsync_job.store.allowances import Allowances
 from vendorsync_job.store.windows import LARGEST_BLOCK, Tally, Window, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from vendorsync_job.models import Account
+    from vendorsync_job.store.allowances import Declaration, Declarer
+    from vendorsync_job.store.calls import Place, Slices
     from vendorsync_job.store.connection import Cursor, Database
 
 log = logging.getLogger(__name__)
 
-LOCKS: Final = 0x7673_636C  # "vscl"
 PATIENCE: Final = 20.0
 """Seconds that one call waits for windows that turn soon."""
 
 Result = TypeVar("Result")
-Tallies = dict[int, Tally]
+Windows = dict["Place", Window]
+Tallies = dict["Place", Tally]
 
 
 @dataclass
@@ -48,8 +55,8 @@ class Block:
     size: int
     plain: int
     """How many of them do not touch the reserve, so that they are good for details."""
-    slices: Mapping[int, int]
-    """The slice that they are counted in, by the seconds of the window."""
+    slices: Mapping[Place, int]
+    """The slice that they are counted in, by the window's place."""
     until: float
     """When they must have been sent, on the clock of the run."""
     sent: int = 0
@@ -76,6 +83,8 @@ class Shortage:
 class Ledger:
     """The `CallBudget` of `ports` on vendorsync.calls; several threads may share it.
 
+    `budgets` are what holds for the run's own resource, and `declarer` is the one for whom those
+    that are declared are written down, so that they hold for others of the account or app, too.
     `expected` are the calls of an ordinary run, which is the size of the first block. `details` are
     the calls about single plants that this run may make, None for no limit of its own. Without
     `clock` (seconds since the epoch) the database's own is used. As a context manager it settles
@@ -89,6 +98,7 @@ class Ledger:
         account: Account,
         budgets: Iterable[Budget],
         *,
+        declarer: Declarer | None = None,
         expected: int = 1,
         details: int | None = None,
         clock: Callable[[], float] | None = None,
@@ -96,18 +106,16 @@ class Ledger:
         jitter: Callable[[], float] = random.random,
         patience: float = PATIENCE,
     ) -> None:
-        # Of two allowances over the same time the smaller one holds.
-        ordered = sorted(budgets, key=lambda budget: -budget.calls)
-        self._windows = {budget.seconds: Window(budget) for budget in ordered}
+        keys = {Scope.ACCOUNT: account.key} | ({Scope.APP: account.app} if account.app else {})
+        self._allowances = Allowances(tuple(budgets), keys, declarer)
+        self._windows: Windows = {}
         self._database = database
-        self._account = account
         self._clock = clock
         self._elapsed = clock or time.monotonic
         self._sleep = sleep
         self._jitter = jitter
         self._patience = patience
-        self._largest = min([LARGEST_BLOCK, *(window.block for window in self._windows.values())])
-        self._wanted = min(max(1, expected), self._largest)
+        self._wanted = max(1, expected)
         self._share = self._details = details
         self._block: Block | None = None
         self._left: int | None = None
@@ -146,13 +154,14 @@ class Ledger:
 
         Allowances that runs wait for are not looked at, for they are back within a minute.
         """
-        lasting = [window for window in self._windows.values() if not window.paces]
-        if not lasting:
+        if self._is_free:
             return None
         with self._lock:
             if self._left is None:
                 self._left = self._with_cursor(self._look)
-            return (self._left or 0) + (self._block.left if self._block else 0)
+            if self._left is None:
+                return None
+            return self._left + (self._block.left if self._block else 0)
 
     def settle(self) -> None:
         """Give back what was reserved and not sent; safe to repeat.
@@ -161,8 +170,10 @@ class Ledger:
         """
         with self._lock:
             block, self._block = self._block, None
-            lasting = [s for s, window in self._windows.items() if not window.paces]
-            if block is None or block.left == 0 or not lasting:
+            if block is None or block.left == 0:
+                return
+            lasting = [place for place in block.slices if place[1] > LONGEST_PACED]
+            if not lasting:
                 return
             try:
                 self._return(block, lasting)
@@ -179,8 +190,13 @@ class Ledger:
             " the next run goes on with the plants that are left"
         )
 
+    @property
+    def _is_free(self) -> bool:
+        """Whether nothing limits the calls, whatever others may have declared."""
+        return not self._allowances.own and Scope.APP not in self._allowances.keys
+
     def _ready(self, purpose: Purpose) -> Block | None:
-        if not self._windows:
+        if self._is_free:
             return None
         if self._block is None or not self._block.serves(purpose, self._elapsed()):
             self._block = self._next_block(purpose)
@@ -191,7 +207,7 @@ class Ledger:
         while True:
             found = self._with_cursor(lambda cursor: self._reserve(cursor, purpose))
             if isinstance(found, Block):
-                self._wanted = self._largest
+                self._wanted = LARGEST_BLOCK
                 return found
             # A little late, so that those who wait do not all come at once.
             pause = found.wait + 0.05 + 0.2 * self._jitter()
@@ -211,102 +227,88 @@ class Ledger:
         """Turn the block in hand in, and take a new one or tell which window is full."""
         # Dropped first: should this be tried again, nothing is given back twice.
         old, self._block = self._block, None
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LOCKS, self._account.key.hex()]
-        )
+        calls.lock(cursor, self._allowances.keys.values())
         began = self._elapsed()
-        now, found = self._read(cursor)
-        if not found:
-            ensure_account(cursor, self._account)
+        now, found, declarations = self._read(cursor)
+        self._allowances.write(cursor, declarations, now)
         tallies = self._tallies(found, now)
-        for seconds, number in old.slices.items() if old else ():
-            tallies[seconds].give_back(number, old.left if old else 0)
-        result = self._taken(tallies, purpose, began)
-        for seconds, tally in tallies.items():
-            self._write(cursor, seconds, found.get(seconds, {}), tally.slices)
+        for place, number in old.slices.items() if old else ():
+            if place in tallies:
+                tallies[place].give_back(number, old.left if old else 0)
+        result = self._taken(tallies, purpose, now, began)
+        for place in sorted({*found, *tallies}):
+            after = tallies[place].slices if place in tallies else {}
+            calls.write(cursor, place, found.get(place, {}), after)
         self._left = self._lasting_room(tallies)
         return result
 
-    def _tallies(self, found: Mapping[int, Mapping[int, int]], now: float) -> Tallies:
-        """Count every window of the policy, and those of an older one until they are over."""
-        windows = {seconds: Window(Budget(0, seconds)) for seconds in found} | self._windows
-        return {s: window.tally(found.get(s, {}), now) for s, window in windows.items()}
+    def _tallies(self, found: Mapping[Place, Slices], now: float) -> Tallies:
+        """Count every window that holds, and those of an older policy until they are over."""
+        counts = self._moved(found)
+        windows = {place: Window(Budget(0, place[1])) for place in counts} | self._windows
+        return {
+            place: window.tally(counts.get(place, {}), now) for place, window in windows.items()
+        }
 
-    def _taken(self, tallies: Tallies, purpose: Purpose, began: float) -> Block | Shortage:
-        mine = [tallies[seconds] for seconds in self._windows]
+    def _moved(self, found: Mapping[Place, Slices]) -> dict[Place, Slices]:
+        """Return the counts, those of the account with those of the app that took their place."""
+        counts = {place: dict(slices) for place, slices in found.items()}
+        keys = self._allowances.keys
+        for (key, seconds), slices in found.items():
+            app = keys.get(Scope.APP), seconds
+            if key == app[0] or (key, seconds) in self._windows or app not in self._windows:
+                continue
+            del counts[key, seconds]
+            sums = counts.setdefault((app[0] or b"", seconds), {})
+            for number, taken in slices.items():
+                sums[number] = sums.get(number, 0) + taken
+        return counts
+
+    def _taken(
+        self, tallies: Tallies, purpose: Purpose, now: float, began: float
+    ) -> Block | Shortage:
+        mine = [tallies[place] for place in self._windows]
         full = [
             Shortage(tally.window, tally.wait(purpose)) for tally in mine if not tally.room(purpose)
         ]
         if full:
             return max(full, key=lambda shortage: shortage.wait)
-        size = min([self._wanted, *(tally.room(purpose) for tally in mine)])
+        most = [LARGEST_BLOCK, *(window.block for window in self._windows.values())]
+        size = min([self._wanted, *most, *(tally.room(purpose) for tally in mine)])
         return Block(
             size=size,
-            plain=min(tally.room(Purpose.DETAIL) for tally in mine),
-            until=began + min(tally.window.good_until(tally.now) - tally.now for tally in mine),
-            slices={tally.window.budget.seconds: tally.take(size) for tally in mine},
+            plain=min([size, *(tally.room(Purpose.DETAIL) for tally in mine)]),
+            until=began + min([tally.window.good_until(now) - now for tally in mine], default=inf),
+            slices={place: tallies[place].take(size) for place in self._windows},
         )
 
     def _look(self, cursor: Cursor) -> int | None:
-        now, found = self._read(cursor)
+        now, found, _ = self._read(cursor)
         return self._lasting_room(self._tallies(found, now))
 
     def _lasting_room(self, tallies: Tallies) -> int | None:
-        rooms = [tallies[s].room() for s, window in self._windows.items() if not window.paces]
+        rooms = [tallies[p].left for p, window in self._windows.items() if not window.paces]
         return min(rooms, default=None)
 
-    def _read(self, cursor: Cursor) -> tuple[float, dict[int, dict[int, int]]]:
-        cursor.execute(
-            "SELECT extract(epoch FROM clock_timestamp())::float8, c.seconds, c.slice, c.calls"
-            " FROM (VALUES (1)) AS one LEFT JOIN vendorsync.calls AS c ON c.account_key = %s",
-            [self._account.key],
-        )
-        rows = cursor.fetchall()
-        found: dict[int, dict[int, int]] = {}
-        for _, seconds, number, calls in rows:
-            if seconds is not None:
-                found.setdefault(seconds, {})[number] = calls
-        return (self._clock() if self._clock else rows[0][0]), found
+    def _read(self, cursor: Cursor) -> tuple[float, dict[Place, Slices], list[Declaration]]:
+        """Return the time, the counts and the declarations, and note which windows hold by them."""
+        now, found, declarations = calls.read(cursor, self._allowances.keys.values())
+        if self._clock:
+            now = self._clock()
+        holding = self._allowances.in_force(declarations, now)
+        # Of two allowances over the same time the smaller one holds.
+        ordered = sorted(holding, key=lambda budget: -budget.calls)
+        self._windows = {
+            (self._allowances.key(budget), budget.seconds): Window(budget) for budget in ordered
+        }
+        return now, found, declarations
 
-    def _write(
-        self, cursor: Cursor, seconds: int, before: Mapping[int, int], after: Mapping[int, int]
-    ) -> None:
-        """Bring the rows of a window up to date; a row that is over becomes the new one."""
-        over = sorted(number for number in before if number not in after)
-        for number, calls in after.items():
-            values = {"key": self._account.key, "s": seconds, "slice": number, "calls": calls}
-            if before.get(number) == calls:
-                continue
-            if number in before or over:
-                values["old"] = number if number in before else over.pop()
-                cursor.execute(
-                    "UPDATE vendorsync.calls SET slice = %(slice)s, calls = %(calls)s"
-                    " WHERE account_key = %(key)s AND seconds = %(s)s AND slice = %(old)s",
-                    values,
-                )
-            else:
-                cursor.execute(
-                    "INSERT INTO vendorsync.calls (account_key, seconds, slice, calls)"
-                    " VALUES (%(key)s, %(s)s, %(slice)s, %(calls)s)",
-                    values,
-                )
-        if over:
-            cursor.execute(
-                "DELETE FROM vendorsync.calls"
-                " WHERE account_key = %s AND seconds = %s AND slice = ANY (%s)",
-                [self._account.key, seconds, over],
-            )
-
-    def _return(self, block: Block, lasting: Iterable[int]) -> None:
+    def _return(self, block: Block, lasting: Iterable[Place]) -> None:
         """Give calls back in one try, for a second one might give them back twice."""
         database = self._database.second()
         try:
             with database.transaction() as cursor:
-                for seconds in sorted(lasting):
-                    cursor.execute(
-                        "UPDATE vendorsync.calls SET calls = greatest(calls - %s, 0)"
-                        " WHERE account_key = %s AND seconds = %s AND slice = %s",
-                        [block.left, self._account.key, seconds, block.slices[seconds]],
-                    )
+                for place in sorted(lasting):
+                    calls.give_back(cursor, place, block.slices[place], block.left)
         finally:
             database.close()

@@ -61,14 +61,7 @@ class StoredRun(Generic[Record]):
         self._quarantine = Quarantine(row.vendor_id, row.stream, row.id)
         self._stream = StreamRow(row.vendor_id, row.stream)
         self.lease = Lease(row.vendor_id, row.stream, owner=owner)
-        chunks = Chunks(
-            database,
-            lease=self.lease,
-            vendor=self._vendor,
-            run=row,
-            writers=Writers(writers, sleep=sleep),
-            sleep=sleep,
-        )
+        chunks = self._chunks(Writers(writers, sleep=sleep), sleep)
         self.records = RecordStore(
             database,
             table,
@@ -81,6 +74,16 @@ class StoredRun(Generic[Record]):
         )
         self._vanishing = Vanishing(
             database, table, place, chunks, Guard(vanish_after, vanish_guard_percent)
+        )
+
+    def _chunks(self, writers: Writers, sleep: Callable[[float], None]) -> Chunks:
+        return Chunks(
+            self._database,
+            lease=self.lease,
+            vendor=self._vendor,
+            run=self._row,
+            writers=writers,
+            sleep=sleep,
         )
 
     def begin(self) -> None:

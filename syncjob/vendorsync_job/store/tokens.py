@@ -31,10 +31,11 @@ from vendorsync_job.models import Token
 from vendorsync_job.store.accounts import ensure_account
 from vendorsync_job.store.ciphers import Ciphers, UnreadableError
 from vendorsync_job.store.connection import LockTimeoutError, Timeouts
+from vendorsync_job.store.thefts import THEFTS, is_shared
 from vendorsync_job.tokens import CLOCK_SLACK, is_fresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from vendorsync_job.models import Account, Grant
     from vendorsync_job.store.connection import Cursor, Database
@@ -48,9 +49,6 @@ LONGEST_REST = timedelta(days=1)
 RESTS = {kind.reason.value: kind for kind in (QuotaExhaustedError, AccountLockedError)}
 """Errors of a resting account by their reasons; any other is a ThrottledError."""
 NO_MORE = "no further login is tried until the Secret changes"
-THEFTS: Final = 3
-"""Tokens taken away within THEFT_SPAN that make an account a shared one."""
-THEFT_SPAN: Final = timedelta(hours=1)
 SHARED: Final = (
     "another program logs in to the same account and takes its token away again and again, so no"
     " login is tried for an hour or until the Secret changes; give VendorSync an account of its own"
@@ -266,7 +264,7 @@ class AccountTokens:
             [stolen_at, self._account.key],
         )
         log.warning("a token that should have lived was refused; did another program log in?")
-        return AccountSharedError(SHARED) if _is_shared(stolen_at, now) else None
+        return AccountSharedError(SHARED) if is_shared(stolen_at, now) else None
 
     def _heard(self, token: Token) -> Token:
         self._on_token(token.value)
@@ -287,7 +285,7 @@ class AccountTokens:
             raise CredentialsRejectedError(stored.block)
         now = self._clock()
         is_ours = stored.fingerprint == self._account.fingerprint
-        if is_ours and _is_shared(stored.stolen_at, now):
+        if is_ours and is_shared(stored.stolen_at, now):
             raise AccountSharedError(SHARED)
         # No rest is longer: one that seems so is left from before a clock was set back.
         if stored.resting_until and now < stored.resting_until <= now + LONGEST_REST + CLOCK_SLACK:
@@ -400,12 +398,3 @@ class AccountTokens:
                 self._account.key,
             ],
         )
-
-
-def _is_shared(stolen_at: Sequence[datetime], now: datetime) -> bool:
-    """Tell whether three thefts lie within an hour and the last one is less than that ago."""
-    return (
-        len(stolen_at) >= THEFTS
-        and stolen_at[-1] - stolen_at[-THEFTS] <= THEFT_SPAN
-        and abs(now - stolen_at[-1]) < THEFT_SPAN
-    )

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from vendorsync_api.policy import SLICES
+from vendorsync_api.policy import SLICES, Scope
 from vendorsync_job.errors import BudgetSpentError, DetailsSpentError
 from vendorsync_job.ports import Purpose
 
@@ -64,6 +64,14 @@ class Window:
         calls = self.budget.calls
         return calls - self.budget.reserve if purpose is Purpose.DETAIL else calls
 
+    def stops(self, purpose: Purpose) -> bool:
+        """Whether such calls end when it is full.
+
+        A size that only users report stops calls about single plants, which are shared out by it.
+        Logins and listings go on until the vendor refuses them.
+        """
+        return self.budget.is_firm or self.paces or purpose is Purpose.DETAIL
+
     def tally(self, found: Mapping[int, int], now: float) -> Tally:
         """Count the slices at a moment; one from the future, after a clock was set, is now's."""
         current = self.slice(now)
@@ -82,10 +90,13 @@ class Window:
             else ""
         )
         kind = DetailsSpentError if purpose is Purpose.DETAIL else BudgetSpentError
+        whose = "app" if budget.per is Scope.APP else "account"
+        known = "" if budget.is_firm else ", as users report it,"
         return kind(
-            f"the account's allowance of {numbered(budget.calls, 'call')} in"
-            f" {_duration(budget.seconds)} is used up{kept}, so nothing is sent until it turns;"
-            " lengthen the interval, or have the vendor raise the allowance",
+            f"the {whose}'s allowance of {numbered(budget.calls, 'call')} in"
+            f" {_duration(budget.seconds)}{known} is used up{kept}, so nothing is sent until it"
+            " turns; lengthen the interval, or have the vendor raise the allowance and declare it"
+            " in vendors[].allowances",
             retry_after=wait,
         )
 
@@ -103,8 +114,15 @@ class Tally:
         """Calls that were sent or are reserved."""
         return sum(self.slices.values())
 
+    @property
+    def left(self) -> int:
+        """Calls that are not taken yet, 0 at least."""
+        return max(0, self.window.budget.calls - self.used)
+
     def room(self, purpose: Purpose = Purpose.LISTING) -> int:
         """Return how many calls of a purpose may still be taken, 0 at least."""
+        if not self.window.stops(purpose):
+            return LARGEST_BLOCK
         return max(0, self.window.limit(purpose) - self.used)
 
     def wait(self, purpose: Purpose) -> float:

@@ -1,0 +1,97 @@
+"""Which namespaces are seen whole, so that nothing is decided on half a picture.
+
+A namespace (None stands for all of them) is whole once each of its streams has read a complete
+list. It ceases to be when the server refuses one for long, or has gone back in time, until the
+lists are read anew. The others are served meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+_UNREAD = "the first list is not read yet"
+
+
+class Part:
+    """What one stream adds to the picture of its namespace."""
+
+    def __init__(self, picture: Picture, stream: str, namespace: str | None) -> None:
+        self._picture = picture
+        self._stream = stream
+        self._namespace = namespace
+
+    def read(self) -> None:
+        """Take note of a complete list, from which on the stream is followed."""
+        self._picture.fill(self._namespace, self._stream)
+
+    def lost(self, why: str) -> None:
+        """Take note that what was read counts no longer."""
+        self._picture.lose(self._namespace, self._stream, why)
+
+
+class Picture:
+    """Hears of each list; `completed` is called with a namespace that is whole, or so again."""
+
+    def __init__(self, completed: Callable[[str | None], None]) -> None:
+        self.begun = asyncio.Event()
+        """Set when the first namespace is whole."""
+        self.whole = asyncio.Event()
+        """Set while every namespace is whole."""
+        self._completed = completed
+        self._missing: dict[str | None, dict[str, str]] = {}
+        """By namespace: its streams that have no complete list, and why."""
+        self._lost: set[str | None] = set()
+
+    def expect(self, stream: str, namespace: str | None) -> Part:
+        """Start to expect the list of a stream."""
+        self._missing.setdefault(namespace, {})[stream] = _UNREAD
+        return Part(self, stream, namespace)
+
+    def shows(self, namespace: str) -> bool:
+        """Tell whether a namespace is whole, by itself or as one of all."""
+        return not self._gaps(namespace)
+
+    def lack(self, namespace: str) -> str:
+        """Return why a namespace is not whole, in the server's words; empty if it is."""
+        return "; ".join(
+            f"{stream}: {why}" for stream, why in sorted(self._gaps(namespace).items())
+        )
+
+    @property
+    def unserved(self) -> list[str]:
+        """The namespaces that are not whole, sorted."""
+        return sorted(name or "all" for name, gaps in self._missing.items() if gaps)
+
+    def fill(self, namespace: str | None, stream: str) -> None:
+        """Take note that a stream has read a complete list."""
+        gaps = self._missing[namespace]
+        if gaps.pop(stream, None) is None or gaps:
+            return
+        if namespace in self._lost:
+            self._lost.discard(namespace)
+            logger.info("namespace is served again", extra={"namespace": namespace or "all"})
+        self.begun.set()
+        if not self.unserved:
+            self.whole.set()
+        self._completed(namespace)
+
+    def lose(self, namespace: str | None, stream: str, why: str) -> None:
+        """Take note that what a stream has read counts no longer, or never came."""
+        self._missing[namespace][stream] = why
+        self.whole.clear()
+        if namespace not in self._lost:
+            self._lost.add(namespace)
+            logger.error(
+                "namespace is not served",
+                extra={"namespace": namespace or "all", "stream": stream, "why": why},
+            )
+
+    def _gaps(self, namespace: str) -> dict[str, str]:
+        return self._missing.get(namespace) or self._missing.get(None, {})
