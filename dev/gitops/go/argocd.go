@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/diff"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/tracing"
+	"github.com/argoproj/gitops-engine/pkg/diff"
+	"github.com/argoproj/gitops-engine/pkg/utils/kube"
+	"github.com/argoproj/gitops-engine/pkg/utils/tracing"
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/managedfields"
@@ -24,15 +24,15 @@ func newArgoCD() (*argoCDTool, error) {
 	if err != nil {
 		return nil, err
 	}
-	watched := func(string) (kube.CleanupFunc, error) { return func() {}, nil }
-	kubectl := &kube.KubectlCmd{
-		Log: logr.Discard(), Tracer: tracing.NopTracer{}, OnKubectlRun: watched,
-	}
-	_, parser, err := kubectl.LoadOpenAPISchema(rest)
+	kubectl := &kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}
+	resources, parser, err := kubectl.LoadOpenAPISchema(rest)
 	if err != nil {
 		return nil, err
 	}
-	applier, _, err := kubectl.ManageServerSideDiffDryRuns(rest)
+	watched := func(string) (kube.CleanupFunc, error) { return func() {}, nil }
+	applier, _, err := kube.ManageServerSideDiffDryRuns(
+		rest, resources, tracing.NopTracer{}, logr.Discard(), watched,
+	)
 	if err != nil {
 		return nil, err
 	}
