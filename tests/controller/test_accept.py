@@ -52,9 +52,9 @@ ALL_DAY = [{"start": "00:00", "end": "12:00"}, {"start": "12:00", "end": "00:00"
             id="foreign endpoint",
         ),
         pytest.param(
-            resource(schedule={"timeZone": "Asia/Calcuta"}),
+            resource(schedule={"timeZone": "IST"}),
             ConditionReason.UNKNOWN_TIME_ZONE,
-            "'Asia/Calcuta' is not in the IANA database",
+            "'IST' is not in the IANA database; use Asia/Kolkata",
             id="unknown zone",
         ),
         pytest.param(

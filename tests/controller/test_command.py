@@ -157,8 +157,20 @@ def test_preview_starts_at_the_present_without_a_moment(invoke):
         pytest.param(
             "intervalMinutes: 15",
             "timeZone: Asia/Calcuta",
-            "time zone 'Asia/Calcuta' is not in the IANA database",
+            "time zone 'Asia/Calcuta' is not in the IANA database; use Asia/Calcutta",
             id="zone",
+        ),
+        pytest.param(
+            "intervalMinutes: 15",
+            "timeZone: GMT+5:30",
+            "time zone 'GMT+5:30' is not in the IANA database; use Asia/Kolkata",
+            id="offset",
+        ),
+        pytest.param(
+            "intervalMinutes: 15",
+            "timeZone: posixrules",
+            "time zone 'posixrules' is not in the IANA database",
+            id="file of zones",
         ),
         pytest.param("15\n", "45\n", "intervalMinutes 45 does not tile", id="interval"),
         pytest.param(

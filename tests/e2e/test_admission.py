@@ -72,6 +72,11 @@ CASES = {
         changed((*SCHEDULE, "intervalMinutes"), 45),
         "intervalMinutes 45 does not tile an hour or a day",
     ),
+    ("schedule.timeZone", "timeZone must"): (
+        changed((*SCHEDULE, "timeZone"), "Asia/Kolkata"),
+        changed((*SCHEDULE, "timeZone"), "GMT+5:30"),
+        "timeZone GMT+5:30 is not in the IANA database; use a name such as Asia/Kolkata",
+    ),
     ("schedule.cron", "cron descriptors"): (
         changed(SCHEDULE, {"cron": "0 0 * * *"}),
         changed(SCHEDULE, {"cron": "@midnight"}),

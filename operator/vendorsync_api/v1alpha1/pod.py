@@ -162,7 +162,7 @@ class RunSettings(Model):
         dict[str, Annotated[str, StringConstraints(max_length=63, pattern=f"^{LABEL_VALUE}$")]]
         | None,
         about(
-            "Labels added to the pods, before those of the operator's settings.",
+            "Labels that are added to the pods. They win over those of the operator's settings.",
             example={"sidecar.istio.io/inject": "false"},
             max_length=16,
             rules=[_FREE_KEYS],
@@ -172,7 +172,8 @@ class RunSettings(Model):
     pod_annotations: Annotated[
         dict[str, Annotated[str, StringConstraints(max_length=1024)]] | None,
         about(
-            "Annotations added to the pods, before those of the operator's settings.",
+            "Annotations that are added to the pods. They win over those of the operator's"
+            " settings.",
             example={"linkerd.io/inject": "disabled"},
             max_length=16,
             rules=[_FREE_KEYS],

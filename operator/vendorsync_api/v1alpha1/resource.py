@@ -23,7 +23,7 @@ class Metadata(Model):
 
 
 class VendorSync(Model):
-    """One organization's sync."""
+    """A VendorSync keeps the plants of one organization in step with its vendors' clouds."""
 
     metadata: Metadata
     spec: VendorSyncSpec

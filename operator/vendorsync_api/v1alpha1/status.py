@@ -250,9 +250,9 @@ class VendorStatus(Model):
     tolerated_percent: Annotated[
         int | None,
         about(
-            "What the schedules need of the vendor's allowance, where it is more than all of it and"
-            " they go on because the account grew after they were accepted. An edit that needs no"
-            " more than that is not refused.",
+            "Share of the vendor's allowance that the schedules need, while that is more than all"
+            " of it. They go on, because the account grew after they were accepted. An edit that"
+            " needs no more than that is not refused.",
             example=114,
             unit="percent",
             ge=0,

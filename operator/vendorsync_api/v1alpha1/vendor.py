@@ -44,7 +44,7 @@ class Allowance(Model):
 
     calls: Annotated[
         int,
-        about("Calls within any such time.", example=200_000, unit="calls", ge=1, le=2_000_000_000),
+        about("Calls within that time.", example=200_000, unit="calls", ge=1, le=2_000_000_000),
     ]
     seconds: Annotated[
         int,
@@ -59,8 +59,9 @@ class Allowance(Model):
     per: Annotated[
         Literal["Account", "App"] | None,
         about(
-            "Whose calls count together: those of one login, or those of all logins with one app"
-            " of the vendor (an appId or appKey). As the vendor counts if absent.",
+            "Whose calls count together. Account counts those of one login. App counts those of"
+            " all logins with one app of the vendor (an appId or appKey). Default: as the vendor"
+            " counts.",
             example="App",
         ),
     ] = None
@@ -142,10 +143,10 @@ class Vendor(Model):
     allowances: Annotated[
         tuple[Allowance, ...] | None,
         about(
-            "What this account has bought, up to four of them: each takes the place of what is"
-            " known of the vendor over the same time. If absent, the operator's allowances for the"
-            " adapter hold, else what is known. More than the operator's allowances counts as"
-            " these. Of resources that share an account or an app the smallest one holds.",
+            "Calls that this account has bought, in at most four entries. Each entry replaces what"
+            " is known of the vendor over the same time. The operator's allowances for the adapter"
+            " are the most that counts. Of resources that share an account or an app, the smallest"
+            " entry counts. Default: the operator's allowances, or else what is known.",
             example=[{"calls": 200_000, "seconds": 31_536_000}],
             max_length=4,
             schema={"x-kubernetes-list-type": "atomic"},
