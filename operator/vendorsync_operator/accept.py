@@ -1,7 +1,8 @@
 """What the schema cannot say: whether a vendor and stream can be served as declared.
 
 Each check ends in a `Refusal` with a reason and one sentence that names the value at fault. The
-sentence depends on the spec and the settings alone, so it can stand in a condition.
+sentence depends on the spec, the settings and the pages that the account has, so a condition can
+show it without a write each time.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ from vendorsync_job.store.active_plants import active_plants
 from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ledger import Ledger
 from vendorsync_job.store.legacy import LegacyColumns
-from vendorsync_job.store.migrate import NEW_ORGANIZATION, OURS, THEIRS, WHOLE
 from vendorsync_job.store.place import Place
+from vendorsync_job.store.rights import NEW_ORGANIZATION, OURS, THEIRS, WHOLE
 from vendorsync_job.store.slots import Slot
 from vendorsync_job.store.tokens import AccountTokens
 

@@ -6,7 +6,6 @@ Safe to repeat: what is there already is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from psycopg import sql
 
 from vendorsync_job.errors import ConfigurationError, SchemaMismatchError
 from vendorsync_job.store.connection import Database, Timeouts, parameters, quoted
+from vendorsync_job.store.rights import grant, is_ours, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,75 +29,6 @@ APPLICATION_PREFIX = "application_"
 
 POLICY = "vendorsync_organization"
 ORGANIZATION_COLUMNS = dict.fromkeys(APPLICATION, "org_id") | {"organizations": "id"}
-
-Rights = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""Table -> right -> columns; no columns stands for the whole table."""
-
-WHOLE: tuple[str, ...] = ()
-READ = {"SELECT": WHOLE}
-KEEP = READ | {"INSERT": WHOLE, "UPDATE": WHOLE}
-CLEAN = KEEP | {"DELETE": WHOLE}
-OURS: Rights = {
-    "schema_version": READ,
-    "applications": READ,
-    "bindings": KEEP,
-    "accounts": KEEP,
-    "blocks": READ | {"INSERT": WHOLE},
-    "leases": KEEP,
-    "runs": CLEAN,
-    "streams": KEEP,
-    "calls": CLEAN,
-    "allowances": CLEAN,
-    "slots": KEEP,
-    "hashes": CLEAN,
-    "quarantine": READ | {"INSERT": WHOLE, "DELETE": WHOLE},
-}
-TOKENS = ("access_token", "token_expires_at", "token_metadata")
-"""Columns of the old system, for `legacyTokens`."""
-THEIRS: Rights = {
-    "organizations": {"SELECT": ("id",)},
-    "vendors": {
-        "SELECT": ("id", "org_id", *TOKENS),
-        "INSERT": ("org_id", "name", "vendor_type"),
-        "UPDATE": ("last_synced_at", *TOKENS),
-    },
-    "plants": {
-        "SELECT": WHOLE,
-        "INSERT": WHOLE,
-        "UPDATE": (
-            "name",
-            "capacity_kw",
-            "latitude",
-            "longitude",
-            "address",
-            "time_zone",
-            "plant_type",
-            "status",
-            "commissioned_at",
-            "vanished_at",
-            "updated_at",
-        ),
-    },
-    "alerts": {
-        "SELECT": WHOLE,
-        "INSERT": WHOLE,
-        "UPDATE": (
-            "plant_id",
-            "code",
-            "title",
-            "description",
-            "severity",
-            "status",
-            "device_serial",
-            "started_at",
-            "resolved_at",
-            "updated_at",
-        ),
-    },
-}
-"""Least rights of the run role on the application's tables, as far as they have the columns."""
-NEW_ORGANIZATION = ("id", "name")
-"""Columns of organizations that the role may insert where the tables are ours."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +72,7 @@ def migrate(
         done += _secure(cursor, database.schema, existing=policies)
         if run_role:
             done += _set_up_role(cursor, run_role, keeps_password=keeps_password)
-            done += _grant(cursor, database.schema, run_role.name)
+            done += grant(cursor, database.schema, run_role.name)
     return done
 
 
@@ -156,7 +87,7 @@ def _logs_in(url: str) -> bool:
 
 def _upgrade(cursor: Cursor, wanted: int) -> Iterator[str]:
     cursor.execute("SELECT to_regclass('vendorsync.schema_version') IS NOT NULL")
-    if not _truth(cursor):
+    if not truth(cursor):
         cursor.execute("CREATE SCHEMA IF NOT EXISTS vendorsync")
         cursor.execute(
             "CREATE TABLE vendorsync.schema_version"
@@ -232,7 +163,7 @@ def _create_application(cursor: Cursor, schema: str, version: int) -> Iterator[s
 
 def _secure(cursor: Cursor, schema: str, *, existing: bool) -> Iterator[str]:
     """Put the organization policy on tables that are ours, and on others where RLS is on."""
-    ours = _is_ours(cursor, schema)
+    ours = is_ours(cursor, schema)
     for table, column in ORGANIZATION_COLUMNS.items():
         cursor.execute(
             "SELECT relrowsecurity, EXISTS (SELECT FROM pg_policy"
@@ -268,152 +199,3 @@ def _set_up_role(cursor: Cursor, role: RunRole, *, keeps_password: bool) -> Iter
     command = "ALTER ROLE {} LOGIN PASSWORD {}" if exists else "CREATE ROLE {} LOGIN PASSWORD {}"
     cursor.execute(sql.SQL(command).format(sql.Identifier(role.name), sql.Literal(verifier)))
     yield f"{'set the password of' if exists else 'created'} role {role.name}"
-
-
-def _grant(cursor: Cursor, schema: str, role: str) -> Iterator[str]:
-    theirs = dict(THEIRS)
-    revoked: list[str] = []
-    if _is_ours(cursor, schema):
-        theirs["organizations"] = {**theirs["organizations"], "INSERT": NEW_ORGANIZATION}
-        revoked = [
-            *_revoke(cursor, "vendorsync", OURS, role),
-            *_revoke(cursor, schema, theirs, role),
-        ]
-    granted = [
-        *_grant_on_schema(cursor, "vendorsync", role),
-        *_grant_on_schema(cursor, schema, role),
-        *_grant_on_tables(cursor, "vendorsync", OURS, role),
-        *_grant_on_tables(cursor, schema, theirs, role),
-        *_grant_on_sequences(cursor, schema, role),
-        *_grant_temporary(cursor, role),
-    ]
-    if revoked:
-        yield f"revoked from {role} {'; '.join(revoked)}"
-    if granted:
-        yield f"granted {role} {'; '.join(granted)}"
-
-
-def _is_ours(cursor: Cursor, schema: str) -> bool:
-    cursor.execute("SELECT FROM vendorsync.applications WHERE schema_name = %s", [schema])
-    return cursor.rowcount > 0
-
-
-def _revoke(cursor: Cursor, schema: str, tables: Rights, role: str) -> Iterator[str]:
-    """Take back what an earlier version gave for a whole table and columns are enough for.
-
-    Only on tables of ours: on an application's, its owner may have given the right.
-    """
-    cursor.execute(
-        "SELECT c.relname, a.privilege_type FROM pg_class AS c, aclexplode(c.relacl) AS a"
-        " WHERE c.relnamespace = to_regnamespace(quote_ident(%s)) AND c.relname = ANY (%s)"
-        " AND c.relowner <> a.grantee AND a.grantee = to_regrole(quote_ident(%s))"
-        " ORDER BY 1, 2",
-        [schema, list(tables), role],
-    )
-    for table, right in cursor.fetchall():
-        if tables[table].get(right) != WHOLE:
-            cursor.execute(
-                sql.SQL("REVOKE {} ON {} FROM {}").format(
-                    sql.SQL(right), sql.Identifier(schema, table), sql.Identifier(role)
-                )
-            )
-            yield f"{right} on {schema}.{table}"
-
-
-def _grant_on_schema(cursor: Cursor, schema: str, role: str) -> Iterator[str]:
-    cursor.execute("SELECT has_schema_privilege(%s, %s, 'USAGE')", [role, schema])
-    if not _truth(cursor):
-        cursor.execute(
-            sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(
-                sql.Identifier(schema), sql.Identifier(role)
-            )
-        )
-        yield f"USAGE on {schema}"
-
-
-def _grant_on_tables(cursor: Cursor, schema: str, tables: Rights, role: str) -> Iterator[str]:
-    for table, rights in tables.items():
-        for right, columns in rights.items():
-            if columns:
-                yield from _grant_on_columns(cursor, (schema, table), right, columns, role)
-            else:
-                yield from _grant_on_table(cursor, (schema, table), right, role)
-
-
-def _grant_on_table(cursor: Cursor, table: tuple[str, str], right: str, role: str) -> Iterator[str]:
-    cursor.execute(
-        "SELECT has_table_privilege(%s, format('%%I.%%I', %s::text, %s::text), %s)",
-        [role, *table, right],
-    )
-    if not _truth(cursor):
-        cursor.execute(
-            sql.SQL("GRANT {} ON {} TO {}").format(
-                sql.SQL(right), sql.Identifier(*table), sql.Identifier(role)
-            )
-        )
-        yield f"{right} on {'.'.join(table)}"
-
-
-def _grant_on_columns(
-    cursor: Cursor, table: tuple[str, str], right: str, columns: tuple[str, ...], role: str
-) -> Iterator[str]:
-    cursor.execute(
-        "SELECT attname FROM pg_attribute"
-        " WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass"
-        " AND attname = ANY (%s) AND NOT attisdropped"
-        " AND NOT has_column_privilege(%s, attrelid, attnum, %s) ORDER BY attnum",
-        [*table, list(columns), role, right],
-    )
-    lacking = [name for (name,) in cursor.fetchall()]
-    if lacking:
-        cursor.execute(
-            sql.SQL("GRANT {} ({}) ON {} TO {}").format(
-                sql.SQL(right),
-                sql.SQL(", ").join(map(sql.Identifier, lacking)),
-                sql.Identifier(*table),
-                sql.Identifier(role),
-            )
-        )
-        yield f"{right} on {'.'.join(table)} ({', '.join(lacking)})"
-
-
-def _grant_temporary(cursor: Cursor, role: str) -> Iterator[str]:
-    """Large batches go through a temporary table; usually everybody has the right."""
-    cursor.execute(
-        "SELECT current_database(), has_database_privilege(%s, current_database(), 'TEMPORARY')",
-        [role],
-    )
-    name, has = cursor.fetchone() or ("", True)
-    if not has:
-        cursor.execute(
-            sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(
-                sql.Identifier(name), sql.Identifier(role)
-            )
-        )
-        yield f"TEMPORARY on database {name}"
-
-
-def _grant_on_sequences(cursor: Cursor, schema: str, role: str) -> Iterator[str]:
-    """Serial columns of an application's tables need it; identity columns do not."""
-    cursor.execute(
-        "SELECT s.oid::regclass::text FROM pg_class s"
-        " JOIN pg_depend d ON d.objid = s.oid AND d.deptype = 'a' AND s.relkind = 'S'"
-        " JOIN pg_class t ON t.oid = d.refobjid"
-        " WHERE t.relnamespace = to_regnamespace(quote_ident(%s)) AND t.relname = ANY (%s)"
-        # Conditions are evaluated in any order, and this function refuses what is no sequence.
-        " AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(%s, s.oid, 'USAGE') END",
-        [schema, ["vendors", "plants", "alerts"], role],
-    )
-    for (sequence,) in cursor.fetchall():
-        # regclass::text comes quoted and qualified where that is needed.
-        cursor.execute(
-            sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(
-                sql.SQL(sequence), sql.Identifier(role)
-            )
-        )
-        yield f"USAGE on {sequence}"
-
-
-def _truth(cursor: Cursor) -> bool:
-    (value,) = cursor.fetchone() or (False,)
-    return bool(value)
