@@ -211,29 +211,11 @@ def sync_stream(run: Run, inputs: Inputs) -> Outcome:
 @contextmanager
 def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
     spec, setting, keys, policy = run.spec, run.setting, inputs.token_keys, inputs.policy
-    database = Database(
-        inputs.database_url,
-        schema=spec.application_schema,
-        organization_id=spec.organization.id,
-        shield=setting.stop.shield,
-        sleep=setting.stop.sleep,
-    )
-    run.redactor.add(*passwords(inputs.database_url))
-    run.cancel = database.cancel
+    database = _database(run, inputs.database_url)
     ledgers: list[Ledger] = []
 
     def spend(account: Account) -> Callable[[Purpose], None]:
-        ledgers.append(
-            Ledger(
-                database,
-                account,
-                _budgets(spec, policy),
-                declarer=_declarer(spec) if not setting.dry_run else None,
-                expected=_expected(spec, policy),
-                details=spec.detail_calls,
-                sleep=setting.stop.sleep,
-            )
-        )
+        ledgers.append(_ledger(run, policy, database, account))
         return ledgers[0].spend
 
     access = open_access(
@@ -266,15 +248,41 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
         yield OpenStream(run, policy, database, vendor, ledger, tokens, table, place)
 
 
+def _database(run: Run, url: str) -> Database:
+    """Return the run's database, whose password no log shows."""
+    database = Database(
+        url,
+        schema=run.spec.application_schema,
+        organization_id=run.spec.organization.id,
+        shield=run.setting.stop.shield,
+        sleep=run.setting.stop.sleep,
+    )
+    run.redactor.add(*passwords(url))
+    run.cancel = database.cancel
+    return database
+
+
+def _ledger(run: Run, policy: VendorPolicy, database: Database, account: Account) -> Ledger:
+    """Return what the run's calls are taken from; a dry run tells nobody what it declares."""
+    spec = run.spec
+    return Ledger(
+        database,
+        account,
+        _budgets(spec, policy),
+        declarer=(
+            None if run.setting.dry_run else Declarer(spec.organization.id, spec.vendor.name)
+        ),
+        expected=_expected(spec, policy),
+        details=spec.detail_calls,
+        sleep=run.setting.stop.sleep,
+    )
+
+
 def _budgets(spec: RunSpec, policy: VendorPolicy) -> tuple[Budget, ...]:
     """Return what the operator holds calls against; an older one leaves that to the policy."""
     if spec.allowances is None:
         return policy.budgets_of(None)
     return tuple(allowance.budget for allowance in spec.allowances)
-
-
-def _declarer(spec: RunSpec) -> Declarer:
-    return Declarer(spec.organization.id, spec.vendor.name)
 
 
 def _expected(spec: RunSpec, policy: VendorPolicy) -> int:
