@@ -140,7 +140,7 @@ def judge(
             if assignment.stream != "plants":
                 loads = [*_plants(resource, assignment, settings, policies), *loads]
             verdict = budget.weigh(loads, policy, allowances.budgets)
-            _check_budget(resource, assignment, verdict)
+            _check_budget(resource, assignment, verdict, allowances)
     except _RefusedError as refused:
         return Refusal(assignment, refused.reason, str(refused))
     adapter_endpoints = (e for e in settings.allowed_endpoints if e.adapter == policy.adapter)
@@ -280,10 +280,16 @@ def _allowances(
     return resolve.allowances(resource, assignment, policy, settings.allowances)
 
 
-def _check_budget(resource: VendorSync, assignment: Assignment, verdict: budget.Verdict) -> None:
+def _check_budget(
+    resource: VendorSync,
+    assignment: Assignment,
+    verdict: budget.Verdict,
+    allowances: resolve.Allowances,
+) -> None:
     percent = verdict.percent
     if percent and not _tolerates(resource, assignment, percent):
-        raise _RefusedError(ConditionReason.BUDGET_EXCEEDED, verdict.excesses[0].message)
+        told = verdict.excesses[0].message, *allowances.bounds
+        raise _RefusedError(ConditionReason.BUDGET_EXCEEDED, "; ".join(told))
 
 
 def _notice(verdict: budget.Verdict, allowances: resolve.Allowances) -> Notice | None:

@@ -142,7 +142,7 @@ class _Need:
     def _allower(self) -> str:
         match self._budget.source:
             case Source.DECLARED:
-                return "the declared allowance leaves"
+                return "what the resource or the operator's settings declare leaves"
             case Source.REPORTED:
                 return f"by what users report, {self._policy.title} leaves"
             case Source.DOCUMENTED:

@@ -34,6 +34,7 @@ _ACTIONABLE = frozenset(
         ConditionReason.OPTIONS_INVALID,
         ConditionReason.ENDPOINT_NOT_ALLOWED,
         ConditionReason.NEVER_RUNS,
+        ConditionReason.APPLIED,
     }
 )
 """Their sentences name what is possible or what to do; the advice would say it again."""

@@ -114,6 +114,20 @@ def test_the_settings_are_the_most_that_a_resource_may_declare_and_ready_says_so
     assert (lasting(less), less.notice) == ([(4_000, DAY, Scope.ACCOUNT)], None)
 
 
+def test_a_declaration_above_the_settings_is_told_by_ready_and_where_it_makes_a_schedule_fail():
+    world = World(settings=granted(5_000))
+    world.put(document(vendors=[vendor(allowances=[{"calls": 9_000, "seconds": DAY}])]))
+
+    assert world.condition() == ("True", "Applied")
+    assert world.message() == (
+        "1 CronJob applied. alpha/plants: the resource declares 9000 calls in 86400 seconds, and"
+        " the operator's settings allow 5000 for fake, which hold."
+    )
+    verdict = judge(one([{"calls": 9_000, "seconds": DAY}]), settings=granted(50))
+    assert "leaves 45 (50 in 1 day" in verdict.message
+    assert verdict.message.endswith("the operator's settings allow 50 for fake, which hold")
+
+
 def test_the_settings_hold_beside_what_a_resource_declares_over_another_time():
     verdict = judge(one([{"calls": 9_000, "seconds": 3_600}]), settings=granted(5_000))
 
@@ -291,11 +305,14 @@ def test_alerts_by_plant_beside_plants_that_need_more_than_users_report_have_a_c
         pytest.param(
             tight(allowances=[{"calls": 320, "seconds": DAY}]),
             SETTINGS,
-            "; the declared allowance leaves 300",
+            "; what the resource or the operator's settings declare leaves 300",
             id="declared",
         ),
         pytest.param(
-            tight(), granted(320), "; the declared allowance leaves 300", id="administrator"
+            tight(),
+            granted(320),
+            "; what the resource or the operator's settings declare leaves 300",
+            id="administrator",
         ),
     ],
 )

@@ -256,7 +256,7 @@ def test_an_allowance_that_the_file_declares_is_held_against_its_schedule(invoke
 
     assert (code, out) == (64, "")
     assert "solarman/plants: 37565 runs in 395.4 days of 3 calls each" in err
-    assert "the declared allowance leaves 89500 (90000 in 365 days" in err
+    assert "settings declare leaves 89500 (90000 in 365 days" in err
 
 
 @pytest.mark.parametrize(("percent", "code"), [(101, 0), (100, 64)])
@@ -272,7 +272,7 @@ def test_an_edit_in_a_file_of_what_went_on_is_judged_like_the_edit_of_the_resour
     ended, _, err = invoke("preview", f"{text}  observedGeneration: 0\n")
 
     assert ended == code
-    assert "make 112702 calls; the declared allowance leaves 111696" in err
+    assert "make 112702 calls; what the resource or the operator's settings declare leaves" in err
 
 
 def test_a_status_that_cannot_be_read_is_left_alone(invoke):
