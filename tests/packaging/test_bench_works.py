@@ -56,9 +56,9 @@ def test_a_minute_of_the_smallest_measure_of_runs_starts_some_of_them():
 )
 def test_make_runs_a_bench_as_a_module(target, module):
     shown = subprocess.run(
-        ["make", "--dry-run", target, "WORKS=--smoke start"],
+        ["make", "--dry-run", "--no-print-directory", target, "WORKS=--smoke start"],
         cwd=ROOT,
-        env=os.environ | {"MAKEFLAGS": ""},
+        env={key: value for key, value in os.environ.items() if not key.startswith("MAKE")},
         check=True,
         capture_output=True,
         text=True,

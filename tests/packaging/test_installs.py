@@ -64,7 +64,7 @@ def test_a_lock_is_installed_by_its_hashes_and_pip_is_asked_whether_it_was_compl
 
 def test_the_other_places_that_install_are_seen(found):
     for name in (
-        "README.md",
+        "docs/adding-a-vendor.md",
         "dev/cluster/toolchain.py",
         "dev/lock/metadata.py",
         "tests/packaging/test_sample_vendor.py",
@@ -136,7 +136,13 @@ def test_what_installs_nothing_is_no_install_command(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["[go, 'install', *flags]", "pip = [python, '-m', 'pip', '-q']", "run([*pip, 'check'])"]
+    "text",
+    [
+        "[go, 'install', *flags]",
+        "programs = ('make', 'pip', 'pytest')",
+        "pip = [python, '-m', 'pip', '-q']",
+        "run([*pip, 'check'])",
+    ],
 )
 def test_a_list_that_installs_no_package_of_python_is_no_install_command(text):
     assert [*commands(text, python=True)] == []
