@@ -48,10 +48,10 @@ def _is_named(words):
 
 
 def _is_hidden(words):
-    """Tell whether a variable says what is done; options alone are only a beginning."""
+    """Tell whether a variable says what is done."""
     last = max(place for place, word in enumerate(words) if word in _INSTALLERS)
     rest = words[last + 1 :]
-    return HARMLESS.isdisjoint(rest) and not all(word.startswith("-") for word in rest)
+    return HARMLESS.isdisjoint(rest) and any(word.startswith(("{", "…")) for word in rest)
 
 
 def _word(node):

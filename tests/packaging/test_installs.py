@@ -136,7 +136,13 @@ def test_what_installs_nothing_is_no_install_command(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["[go, 'install', *flags]", "pip = [python, '-m', 'pip', '-q']", "run([*pip, 'check'])"]
+    "text",
+    [
+        "[go, 'install', *flags]",
+        "programs = ('make', 'pip', 'pytest')",
+        "pip = [python, '-m', 'pip', '-q']",
+        "run([*pip, 'check'])",
+    ],
 )
 def test_a_list_that_installs_no_package_of_python_is_no_install_command(text):
     assert [*commands(text, python=True)] == []

@@ -83,7 +83,7 @@ def test_workers_record_the_same_rows_and_outcomes(tmp_path):
     for workers in (0, 2):
         rows, sums = tmp_path / f"rows-{workers}.json", tmp_path / f"sums-{workers}.json"
         code, text = pytest_run(
-            "tests/controller/test_accept.py", "-n", workers, f"--rows={rows}", f"--sums={sums}"
+            "tests/controller/test_runs.py", "-n", workers, f"--rows={rows}", f"--sums={sums}"
         )
         assert code == 0, text
         found.append((json.loads(rows.read_text()), json.loads(sums.read_text())["outcomes"]))
