@@ -163,6 +163,7 @@ class Store(Generic[T]):
         self._ends = {
             key: version for key, version in self._ends.items() if namespace not in (None, key[0])
         }
+        self._refused.clear()
 
     def _take(self, document: Document) -> None:
         metadata = document["metadata"]
@@ -188,6 +189,7 @@ class Store(Generic[T]):
     def _end(self, key: Key, version: str) -> None:
         """Note that there is no object of a name since a version, empty if that is not known."""
         self._ends.pop(key, None)
+        self._refused.pop(key, None)
         if version:
             self._ends[key] = version
         if len(self._ends) > _ENDS:
