@@ -72,7 +72,7 @@ class Budget:
 
     @property
     def paces(self) -> bool:
-        """Whether a run waits for room in place of ending."""
+        """Whether a run waits for room instead of ending."""
         return self.seconds <= LONGEST_PACED
 
     @property

@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
             "--namespace",
             "-n",
             default="default",
-            help="of resources that name none (default: default); spread: Hashed hangs on it",
+            help="of resources that name none (default: default); spread: Hashed depends on it",
         )
     return parser
 

@@ -48,7 +48,7 @@ class ScheduleDefaults:
     """ENABLE_PLANT_SYNC_CRON: false suspends every CronJob."""
     interval: int | None = 15
     cron: str | None = None
-    """PLANT_SYNC_CRON_SCHEDULE, in place of the interval."""
+    """PLANT_SYNC_CRON_SCHEDULE, instead of the interval."""
     time_zone: str = "Asia/Kolkata"
     window: Window | None = field(default_factory=lambda: Window(19 * 60, 6 * 60))
     """SYNC_WINDOW_START to SYNC_WINDOW_END: the restricted hours; none where both say `none`."""

@@ -29,6 +29,7 @@ FLAGS = {
         "explain": "",
         "get": "-l -n -o --all-namespaces",
         "label": "-l -n --all-namespaces",
+        "patch": "--namespace --patch-file",
         "logs": "-l -n --tail",
         "scale": "-n --replicas",
         "wait": "-l -n --for --timeout",
@@ -45,7 +46,19 @@ FLAGS = {
 }
 """Verbs of a program and their flags; what is not here is a slip of the pen, or is to be added."""
 VALUED = frozenset(
-    {"-f", "-l", "-n", "-o", "-t", "-v", "--build-arg", "--namespace", "--set", "--show-only"}
+    {
+        "-f",
+        "-l",
+        "-n",
+        "-o",
+        "-t",
+        "-v",
+        "--build-arg",
+        "--namespace",
+        "--patch-file",
+        "--set",
+        "--show-only",
+    }
     | {"--target", "--timeout"}
 )
 """Flags whose value may be the next word."""

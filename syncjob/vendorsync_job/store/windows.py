@@ -34,7 +34,7 @@ class Window:
 
     @property
     def paces(self) -> bool:
-        """Whether a run waits for room in place of ending."""
+        """Whether a run waits for room instead of ending."""
         return self.budget.paces
 
     @property
