@@ -102,7 +102,7 @@ class Written:
         self.status = status
         return self._stamped(self.document | {"status": status}, uid)
 
-    async def pods(self, job: Key) -> list[Document]:
+    async def pods(self, job: Key, since: str = "") -> list[Document]:  # noqa: ARG002
         """Return the one pod of a run, with its report."""
         vendor = job[1].split("-")[-3]
         terminated = {"exitCode": 0, "reason": "Completed", "message": report(vendor)}
@@ -151,7 +151,7 @@ async def written(live: Document, settings: Settings, *, with_jobs: bool) -> Wri
     """
     cluster = Written({name: value for name, value in live.items() if name != "status"})
     cache = Cache(lambda _: None)
-    ticks = itertools.count(0, 1000)
+    seconds = 0.0
     reconciler = Reconciler(
         cache,
         cluster,
@@ -159,7 +159,7 @@ async def written(live: Document, settings: Settings, *, with_jobs: bool) -> Wri
         policies=_policies(),
         recorder=Recorder("bench"),
         now=lambda: datetime.now(UTC),
-        clock=lambda: float(next(ticks)),
+        clock=lambda: seconds,
     )
     metadata = cluster.document["metadata"]
     cache.resources.found(cluster._stamped(cluster.document, metadata["uid"]))  # noqa: SLF001
@@ -171,6 +171,8 @@ async def written(live: Document, settings: Settings, *, with_jobs: bool) -> Wri
             cache.jobs.found(
                 done | {"metadata": done["metadata"] | {"uid": done["metadata"]["name"]}}
             )
+        # The status may be written again by then.
+        seconds += 1000
         await reconciler.reconcile(key)
     return cluster
 
