@@ -7,6 +7,7 @@ operator's user by verb and resource. "Discovery" is what is no resource, the Le
 from collections import Counter, defaultdict
 from datetime import datetime
 from itertools import pairwise
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -124,12 +125,16 @@ def status_writes(plane):
 
 
 def pod_lists(plane):
-    """Return how often the pods of each Job were listed."""
-    found = requests(plane)
-    return Counter(
-        each.uri.partition("job-name%3D")[2].partition("&")[0]
-        for each in found
+    """Return how often the pods of each Job were asked for; one list may ask for several Jobs."""
+    selectors = (
+        parse_qs(urlsplit(each.uri).query)["labelSelector"][0]
+        for each in requests(plane)
         if (each.verb, each.resource) == ("list", "pods")
+    )
+    return Counter(
+        job
+        for selector in selectors
+        for job in selector.partition(" in (")[2].removesuffix(")").split(",")
     )
 
 
