@@ -36,7 +36,9 @@ def foreign(made, *, owned):
         copied["metadata"].pop(field, None)
     owner = copied["metadata"].pop("ownerReferences")[0]
     if owned:
-        copied["metadata"]["ownerReferences"] = [owner | {"uid": "stranger"}]
+        copied["metadata"]["ownerReferences"] = [
+            owner | {"uid": "stranger", "name": "somebody-else"}
+        ]
     copied.pop("status", None)
     return copied
 

@@ -75,7 +75,7 @@ def seen(plane):
     """Wait until the operator has told the state of every resource."""
     wait_until(
         lambda: all(
-            each["status"]["observedGeneration"] == each["metadata"]["generation"]
+            each.get("status", {}).get("observedGeneration") == each["metadata"]["generation"]
             for each in plane.api.list("vendorsyncs")
         ),
         what="the status of every resource",
