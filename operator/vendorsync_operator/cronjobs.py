@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_operator import render, resolve
 from vendorsync_operator.contest import CALM
-from vendorsync_operator.drift import drifts
+from vendorsync_operator.drift import drifts, lacks
 from vendorsync_operator.live import LiveCronJob, rivals
 from vendorsync_operator.ports import ConflictError
 from vendorsync_operator.prose import Problem
@@ -186,7 +186,8 @@ def _drifts(rendered: Document, live: LiveCronJob) -> bool:
     if live.settled:
         return live.settled != wanted
     if not live.touched and live.hash == wanted:
-        return False
+        # Who takes a field away leaves no trace in managedFields.
+        return lacks(rendered, live.document)
     return drifts(rendered, live.document)
 
 

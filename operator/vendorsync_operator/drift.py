@@ -19,6 +19,20 @@ def drifts(rendered: object, live: object) -> bool:
     return bool(rendered or live) and rendered != live
 
 
+def lacks(rendered: object, live: object) -> bool:
+    """Tell whether any rendered leaf is absent from the live object, whatever the others say."""
+    if isinstance(rendered, dict):
+        found = live if isinstance(live, dict) else {}
+        return any(lacks(value, found.get(name)) for name, value in rendered.items())
+    if isinstance(rendered, list):
+        items = live if isinstance(live, list) else []
+        names, found = _names(rendered), _names(items) or {}
+        if names is not None:
+            return any(lacks(item, found.get(name)) for name, item in names.items())
+        return len(rendered) > len(items)
+    return bool(rendered) and live is None
+
+
 def _list_drifts(rendered: list[Any], live: list[Any]) -> bool:
     names = _names(rendered)
     if names is not None:

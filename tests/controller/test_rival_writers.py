@@ -202,3 +202,13 @@ def test_a_status_that_somebody_changes_back_each_time_costs_few_writes():
         writes += len(world.cluster.writes)
 
     assert writes < 15
+
+
+def test_a_label_that_a_person_took_away_comes_back_though_nobody_owns_its_absence():
+    world = World(cluster=Managed(image="mirror.example/syncjob"))
+    world.put(document())
+    edit(world, lambda live: live["metadata"]["labels"].pop(run.VENDOR_LABEL))
+
+    world.reconcile()
+
+    assert world.cluster.writes == ["apply acme-alpha-plants"]
