@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dev.cluster.command import wait_until
 
@@ -92,6 +92,19 @@ class AuditLog:
     def count(self, user: str) -> Counter[tuple[str, str]]:
         """Return how many requests of each verb and resource there were since the mark."""
         return Counter((found.verb, found.resource) for found in self.requests(user))
+
+    def pod_lists(self, user: str) -> Counter[str]:
+        """Return how often a user asked for the pods of each Job; one list may ask for several."""
+        selectors = (
+            parse_qs(urlsplit(found.uri).query)["labelSelector"][0]
+            for found in self.requests(user)
+            if (found.verb, found.resource) == ("list", "pods")
+        )
+        return Counter(
+            job
+            for selector in selectors
+            for job in selector.partition(" in (")[2].removesuffix(")").split(",")
+        )
 
     def _read(self, stage: str) -> Iterator[Request]:
         end = self._end()

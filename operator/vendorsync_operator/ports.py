@@ -39,7 +39,10 @@ class Cluster(Protocol):
         """
 
     async def suspend_cron_job(self, key: Key) -> Document | None:
-        """Suspend a CronJob and leave the rest of it alone; return it as it lives."""
+        """Suspend a CronJob and leave the rest of it alone; return it as it lives.
+
+        The hash of what was rendered goes away, since that is no longer what lives.
+        """
 
     async def delete_cron_job(self, key: Key, uid: str) -> None:
         """Delete the CronJob of that uid, its Jobs after it."""

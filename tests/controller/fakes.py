@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from vendorsync_api.run import HASH_ANNOTATION
+from vendorsync_operator.names import FIELD_MANAGER
 from vendorsync_operator.ports import ConflictError, RefusedError
 
 
@@ -54,12 +56,17 @@ class FakeCluster:
             raise ConflictError(key[1])
         self._write("apply", key[1])
         self.cron_jobs[key] = self.stamp(rendered, uid or f"cron-{self._version}")
+        self.cron_jobs[key]["metadata"]["managedFields"] = [
+            {"manager": FIELD_MANAGER},
+            {"manager": "kube-controller-manager", "subresource": "status"},
+        ]
         return self.cron_jobs[key]
 
     async def suspend_cron_job(self, key):
         self._write("suspend", key[1])
         live = self.cron_jobs[key]
         live["spec"]["suspend"] = True
+        live["metadata"]["annotations"].pop(HASH_ANNOTATION, None)
         self.cron_jobs[key] = self.stamp(live, live["metadata"]["uid"])
         return self.cron_jobs[key]
 

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from kubernetes.aio import client
 
+from vendorsync_api.run import HASH_ANNOTATION
 from vendorsync_operator import lease
 from vendorsync_operator.cluster.leases import ApiServerLeases
 from vendorsync_operator.cluster.resources import ApiServerCluster, OutdatedError
@@ -101,11 +102,14 @@ def test_a_cron_job_is_applied_with_our_field_manager_to_the_object_of_that_uid(
     assert "uid" not in rendered["metadata"]
 
 
-def test_suspending_touches_one_field_only():
+def test_suspending_takes_the_hash_away_and_touches_nothing_else():
     _, seen = asked(lambda api: fenced(api).suspend_cron_job(KEY), (200, {}))
 
     assert seen[0][2]["Content-Type"] == "application/merge-patch+json"
-    assert seen[0][3] == {"spec": {"suspend": True}}
+    assert seen[0][3] == {
+        "metadata": {"annotations": {HASH_ANNOTATION: None}},
+        "spec": {"suspend": True},
+    }
 
 
 def test_a_deletion_names_the_uid_and_takes_the_jobs_along():

@@ -6,38 +6,22 @@ from tests.controller.build import SETTINGS, document, pod, report, vendor
 from tests.controller.fakes import FakeCluster
 from tests.controller.world import ACME, CRON_JOB, World, edit
 from vendorsync_api import run
-from vendorsync_operator.names import FIELD_MANAGER
 
 RIVAL = replace(SETTINGS, instance="rival")
 
 
-class Managed(FakeCluster):
-    """A cluster that says who wrote a CronJob, and whose webhook may rewrite images."""
-
-    def __init__(self, image=None):
-        super().__init__()
-        self.image = image
+class Rewriting(FakeCluster):
+    """A cluster whose webhook takes all images from a mirror."""
 
     async def apply_cron_job(self, rendered, uid):
         answer = await super().apply_cron_job(rendered, uid)
-        if self.image:
-            template = answer["spec"]["jobTemplate"]["spec"]["template"]
-            template["spec"]["containers"][0]["image"] = self.image
-        answer["metadata"]["managedFields"] = [
-            {"manager": FIELD_MANAGER},
-            {"manager": "kube-controller-manager", "subresource": "status"},
-        ]
+        template = answer["spec"]["jobTemplate"]["spec"]["template"]
+        template["spec"]["containers"][0]["image"] = "mirror.example/syncjob"
         return answer
 
 
-def by(manager, world, **spec):
-    """Let another field manager change the CronJob's spec."""
-
-    def change(live):
-        live["spec"].update(spec)
-        live["metadata"]["managedFields"] = [{"manager": FIELD_MANAGER}, {"manager": manager}]
-
-    edit(world, change)
+def reschedule(world, schedule, by):
+    edit(world, lambda live: live["spec"].update(schedule=schedule), by=by)
 
 
 def pair():
@@ -118,12 +102,12 @@ def test_two_operators_that_started_at_once_agree_on_the_one_with_the_oldest_cro
 
 
 def test_somebody_who_changes_a_cron_job_back_each_time_costs_few_writes_and_is_named():
-    world = World(cluster=Managed())
+    world = World()
     world.put(document())
     writes = 0
 
     for second in range(120):
-        by("gitops-tool", world, schedule=f"{second % 60} 1 * * *")
+        reschedule(world, f"{second % 60} 1 * * *", by="gitops-tool")
         world.now = world.now.replace(microsecond=second)
         world.reconcile(after=1.0)
         writes += len(world.cluster.writes)
@@ -134,9 +118,9 @@ def test_somebody_who_changes_a_cron_job_back_each_time_costs_few_writes_and_is_
 
 
 def test_a_person_s_edit_is_undone_at_once_and_contests_nothing():
-    world = World(cluster=Managed())
+    world = World()
     world.put(document())
-    by("kubectl-edit", world, schedule="0 1 * * *")
+    reschedule(world, "0 1 * * *", by="kubectl-edit")
 
     world.reconcile()
 
@@ -145,10 +129,10 @@ def test_a_person_s_edit_is_undone_at_once_and_contests_nothing():
 
 
 def test_a_contest_ends_when_the_other_lets_go():
-    world = World(cluster=Managed())
+    world = World()
     world.put(document())
     for _ in range(40):
-        by("gitops-tool", world, schedule="0 1 * * *")
+        reschedule(world, "0 1 * * *", by="gitops-tool")
         world.reconcile(after=1.0)
 
     world.wait(minutes=20)
@@ -158,7 +142,7 @@ def test_a_contest_ends_when_the_other_lets_go():
 
 
 def test_a_webhook_that_rewrites_images_costs_no_write_after_a_restart():
-    world = World(cluster=Managed(image="mirror.example/syncjob"))
+    world = World(cluster=Rewriting())
     world.put(document())
 
     for _ in range(3):
@@ -168,9 +152,9 @@ def test_a_webhook_that_rewrites_images_costs_no_write_after_a_restart():
 
 
 def test_an_edit_made_while_the_operator_was_down_is_undone_behind_such_a_webhook():
-    world = World(cluster=Managed(image="mirror.example/syncjob"))
+    world = World(cluster=Rewriting())
     world.put(document())
-    by("kubectl-edit", world, suspend=True)
+    edit(world, lambda live: live["spec"].update(suspend=True))
     world.restart()
 
     world.reconcile()
@@ -205,9 +189,9 @@ def test_a_status_that_somebody_changes_back_each_time_costs_few_writes():
 
 
 def test_a_label_that_a_person_took_away_comes_back_though_nobody_owns_its_absence():
-    world = World(cluster=Managed(image="mirror.example/syncjob"))
+    world = World(cluster=Rewriting())
     world.put(document())
-    edit(world, lambda live: live["metadata"]["labels"].pop(run.VENDOR_LABEL))
+    edit(world, lambda live: live["metadata"]["labels"].pop(run.VENDOR_LABEL), by=None)
 
     world.reconcile()
 

@@ -100,8 +100,11 @@ class World:
         return self.reconcile(after=timedelta(**span).total_seconds())
 
 
-def edit(world, change, key=CRON_JOB):
+def edit(world, change, key=CRON_JOB, by="kubectl-edit"):
+    """Let a field manager change a CronJob; one that takes a field away owns nothing after it."""
     live = json.loads(json.dumps(world.cluster.cron_jobs[key]))
     change(live)
+    if by:
+        live["metadata"]["managedFields"].append({"manager": by})
     world.cluster.cron_jobs[key] = world.cluster.stamp(live, live["metadata"]["uid"])
     world.cache.cron_jobs.found(world.cluster.cron_jobs[key])

@@ -7,7 +7,6 @@ operator's user by verb and resource. "Discovery" is what is no resource, the Le
 from collections import Counter, defaultdict
 from datetime import datetime
 from itertools import pairwise
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -124,20 +123,6 @@ def status_writes(plane):
     return found
 
 
-def pod_lists(plane):
-    """Return how often the pods of each Job were asked for; one list may ask for several Jobs."""
-    selectors = (
-        parse_qs(urlsplit(each.uri).query)["labelSelector"][0]
-        for each in requests(plane)
-        if (each.verb, each.resource) == ("list", "pods")
-    )
-    return Counter(
-        job
-        for selector in selectors
-        for job in selector.partition(" in (")[2].removesuffix(")").split(",")
-    )
-
-
 def told(plane, jobs):
     """Tell whether the status of every resource holds the newest of its Jobs for each vendor."""
     shown = {
@@ -169,7 +154,7 @@ def test_many_finished_jobs_cost_one_status_write_per_interval_and_one_pod_list_
 
     for name, times in status_writes(plane).items():
         assert min((b - a for a, b in pairwise(times)), default=INTERVAL) >= INTERVAL, name
-    listed = pod_lists(plane)
+    listed = plane.audit.pod_lists(chart.USER)
     assert listed == {job["metadata"]["name"]: 1 for job in finished}
     assert not {job["metadata"]["name"] for job in running} & set(listed)
 

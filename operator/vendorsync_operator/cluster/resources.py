@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from vendorsync_api.group import KIND, PLURAL
+from vendorsync_api.run import HASH_ANNOTATION
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator.cluster.paths import BATCH, CORE, EVENTS, OURS, object_path, objects_path
 from vendorsync_operator.cluster.pods import Pods
@@ -65,14 +66,17 @@ class ApiServerCluster:
             raise
 
     async def suspend_cron_job(self, key: Key) -> Document | None:
-        """Suspend a CronJob; None if it is gone."""
-        # A merge patch: applying this one field would give up all the others.
+        """Suspend a CronJob and take its hash away; None if it is gone."""
+        # A merge patch: applying these fields alone would give up all the others.
         try:
             return await self._write(
                 "PATCH",
                 object_path(BATCH, key, "cronjobs"),
                 query={"fieldManager": FIELD_MANAGER},
-                body={"spec": {"suspend": True}},
+                body={
+                    "metadata": {"annotations": {HASH_ANNOTATION: None}},
+                    "spec": {"suspend": True},
+                },
                 content_type=_MERGE,
             )
         except ApiError as error:
