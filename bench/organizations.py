@@ -9,12 +9,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from vendorsync_api import run
 from vendorsync_api.group import KIND, PLURAL
-from vendorsync_api.policy import InstalledPolicies
+from vendorsync_api.policy import load_policy
 from vendorsync_api.reasons import Result, RunReason, Trigger
 from vendorsync_api.v1alpha1 import API_VERSION
 from vendorsync_operator.cache import Cache
@@ -139,11 +138,6 @@ class Written:
         }
 
 
-@cache
-def _policies() -> InstalledPolicies:
-    return InstalledPolicies()
-
-
 async def written(live: Document, settings: Settings, *, with_jobs: bool) -> Written:
     """Return the CronJobs and the status of a resource that the API server holds.
 
@@ -156,7 +150,7 @@ async def written(live: Document, settings: Settings, *, with_jobs: bool) -> Wri
         cache,
         cluster,
         settings=settings,
-        policies=_policies(),
+        policies=load_policy,
         recorder=Recorder("bench"),
         now=lambda: datetime.now(UTC),
         clock=lambda: seconds,

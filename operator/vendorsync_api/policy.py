@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Final
 
@@ -237,50 +238,33 @@ def _narrowest(budget: Budget) -> tuple[float, int]:
     return limit, budget.calls
 
 
-def adapters() -> dict[str, EntryPoint]:
-    """Return the installed adapters: name to the entry point of their policy."""
+@cache
+def adapters() -> Mapping[str, EntryPoint]:
+    """Return the installed adapters: name to the entry point of their policy.
+
+    Looking through all packages takes milliseconds, and a process sees none that come later.
+    """
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
+@cache
 def load_policy(adapter: str) -> VendorPolicy:
     """Return the policy of an installed adapter.
 
     Raises PolicyError, listing the adapters there are, when the name is unknown, and naming the
     package when it cannot be imported.
     """
-    return InstalledPolicies()(adapter)
-
-
-class InstalledPolicies:
-    """The policies of the packages that are installed when it is made.
-
-    Looking through all packages takes milliseconds, so who asks often keeps one of these.
-    """
-
-    def __init__(self) -> None:
-        self._points = adapters()
-        self._found: dict[str, VendorPolicy] = {}
-
-    def __call__(self, adapter: str) -> VendorPolicy:
-        """Return the policy of an adapter, or raise PolicyError as `load_policy` does."""
-        if adapter not in self._found:
-            self._found[adapter] = self._load(adapter)
-        return self._found[adapter]
-
-    def _load(self, adapter: str) -> VendorPolicy:
-        point = self._points.get(adapter)
-        if point is None:
-            raise PolicyError(
-                f"adapter {adapter!r} is not installed; known: {', '.join(sorted(self._points))}"
-            )
-        try:
-            policy = point.load()
-        except Exception as error:
-            raise PolicyError(
-                f"the policy of adapter {adapter!r} cannot be imported: {error}"
-            ) from error
-        if not isinstance(policy, VendorPolicy) or policy.adapter != adapter:
-            raise PolicyError(
-                f"entry point {adapter!r} of {GROUP} is not a VendorPolicy of that name"
-            )
-        return policy
+    point = adapters().get(adapter)
+    if point is None:
+        raise PolicyError(
+            f"adapter {adapter!r} is not installed; known: {', '.join(sorted(adapters()))}"
+        )
+    try:
+        policy = point.load()
+    except Exception as error:
+        raise PolicyError(
+            f"the policy of adapter {adapter!r} cannot be imported: {error}"
+        ) from error
+    if not isinstance(policy, VendorPolicy) or policy.adapter != adapter:
+        raise PolicyError(f"entry point {adapter!r} of {GROUP} is not a VendorPolicy of that name")
+    return policy

@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 import kopf
 
 from vendorsync_api.group import PLURAL
-from vendorsync_api.policy import InstalledPolicies
+from vendorsync_api.policy import load_policy
 from vendorsync_operator import handlers, health, intake, lease
 from vendorsync_operator.cache import Cache
 from vendorsync_operator.cluster.leases import ApiServerLeases
@@ -293,7 +293,7 @@ class _Operator:
             self._cache,
             ApiServerCluster(self._api, fence=self._election.fence),
             settings=self._settings,
-            policies=InstalledPolicies(),
+            policies=load_policy,
             recorder=Recorder(self._pod),
             now=lambda: datetime.now(UTC),
             clock=time.monotonic,
