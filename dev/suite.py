@@ -1,27 +1,33 @@
 """`python -m dev.suite`: all tests, in two parts, and how they ended in one closing line.
 
-What needs no cluster comes first, side by side, a file in one worker. The rest follows one by one:
-clusters share the machine's network and want all of its processors. Rows, coverage, times and
-outcomes are of both parts together.
+Tests on clusters run one by one, since clusters share the machine's network, and they wait more
+than they compute. What needs no cluster runs beside them, on the time of the processors that they
+leave. Rows, coverage, times and outcomes are of both parts together.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dev import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CACHE: Final = Path(__file__).resolve().parents[1] / ".cache"
 ROWS: Final = CACHE / "rows.json"
 SLOWEST: Final = 15
 WORKERS: Final = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+_LEAST: Final = 19
+"""The niceness that leaves all others the processors."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +36,51 @@ class Part:
 
     title: str
     options: tuple[str, ...]
+    nice: int = 0
+    """What is added to its niceness."""
+
+    def left(self, what: str) -> Path:
+        """Return where it leaves its `rows`, its `sums`, its `coverage` and what it prints."""
+        return CACHE / f"{self.title.replace(' ', '-')}-{what}"
 
     @property
-    def sums(self) -> Path:
-        """Where it leaves its outcomes and times."""
-        return CACHE / f"{self.title.replace(' ', '-')}.json"
+    def command(self) -> list[str]:
+        """What runs it."""
+        found = [sys.executable, "-m", "pytest", *self.options, "--cov", "--cov-report="]
+        found += [f"--rows={self.left('rows')}", f"--sums={self.left('sums')}"]
+        return ["nice", "-n", str(self.nice), *found] if self.nice else found
 
-    def run(self) -> int:
-        """Run it, print how long it took, and return its exit code."""
-        self.sums.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pytest", f"--rows={ROWS}", f"--sums={self.sums}"]
-        started = time.monotonic()
-        code = subprocess.run([*command, *self.options], check=False).returncode
-        print(f"[{self.title}: {time.monotonic() - started:.0f} s]", flush=True)
+    def start(self, output: Path | None = None) -> Running:
+        """Start it; what it prints goes to a file if there is one."""
+        for what in ("rows", "sums"):
+            self.left(what).unlink(missing_ok=True)
+        env = os.environ | {"COVERAGE_FILE": str(self.left("coverage"))}
+        file = output.open("wb") if output else None
+        process = subprocess.Popen(self.command, env=env, stdout=file, stderr=file)
+        return Running(self, process, time.monotonic(), output)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A part that was started."""
+
+    part: Part
+    process: subprocess.Popen[bytes]
+    started: float
+    output: Path | None
+
+    def end(self) -> int:
+        """Wait for it, print what it printed and how long it took, and return its exit code."""
+        code = self.process.wait()
+        if self.output:
+            print(self.output.read_text(encoding="utf-8", errors="replace"))
+        print(f"[{self.part.title}: {time.monotonic() - self.started:.0f} s]", flush=True)
         return code
 
 
-PARTS: Final = (
-    Part("tests without a cluster", ("-m", "not e2e", *WORKERS, "--cov", "--cov-report=")),
-    Part(
-        "tests on clusters",
-        ("-m", "e2e", "--cov", "--cov-append", "--cov-report=term:skip-covered"),
-    ),
-)
+ALONE: Final = Part("tests without a cluster", ("-m", "not e2e", *WORKERS), nice=_LEAST)
+CLUSTERS: Final = Part("tests on clusters", ("-m", "e2e"))
+PARTS: Final = (ALONE, CLUSTERS)
 
 
 @dataclass(frozen=True)
@@ -89,11 +117,32 @@ class Ending:
         return f"{self.outcomes['passed']} passed, {failed} failed, {skipped} skipped"
 
 
+def merged(files: Iterable[Path]) -> dict[str, Any]:
+    """Return the JSON objects of files as one; a file that does not exist has none."""
+    found: dict[str, Any] = {}
+    for file in files:
+        found |= json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return found
+
+
+def _report_coverage() -> None:
+    files = [str(part.left("coverage")) for part in PARTS if part.left("coverage").exists()]
+    for arguments in (("combine", *files), ("report",)):
+        subprocess.run([sys.executable, "-m", "coverage", *arguments], check=False)
+
+
 def main() -> int:
     """Run the suite; the closing line is the last one."""
-    ROWS.unlink(missing_ok=True)
-    codes = [part.run() for part in PARTS]
-    ending = Ending.read(*(part.sums for part in PARTS))
+    CACHE.mkdir(exist_ok=True)
+    beside = ALONE.start(ALONE.left("output"))
+    try:
+        codes = [CLUSTERS.start().end(), beside.end()]
+    finally:
+        if beside.process.poll() is None:
+            beside.process.terminate()
+    ROWS.write_text(json.dumps(merged(part.left("rows") for part in PARTS)), encoding="utf-8")
+    _report_coverage()
+    ending = Ending.read(*(part.left("sums") for part in PARTS))
     print(f"the slowest files:\n{ending.slowest}")
     rows.main(ROWS, summary=True)
     print(ending.line, flush=True)
