@@ -52,7 +52,7 @@ def is_label_value(text: str) -> bool:
 
 def _key_faults(kind: str, key: str) -> Iterator[str]:
     domain, slash, name = key.rpartition("/")
-    if not _NAME.fullmatch(name) or (slash and not _is_domain(domain)):
+    if not _NAME.fullmatch(name) or (slash and not is_domain(domain)):
         yield (
             f"{key!r} is no key of a {kind}; write a name of at most 63 letters, digits, dashes,"
             " underscores and dots, and a domain and a slash before it if need be"
@@ -63,7 +63,8 @@ def _key_faults(kind: str, key: str) -> Iterator[str]:
         yield f"the {kind} {key!r} belongs to Kubernetes' Job controller; use another key"
 
 
-def _is_domain(text: str) -> bool:
+def is_domain(text: str) -> bool:
+    """Tell whether Kubernetes takes the text as the name of an object (RFC 1123, subdomain)."""
     return len(text) <= _DOMAIN_LIMIT and _DOMAIN.fullmatch(text) is not None
 
 

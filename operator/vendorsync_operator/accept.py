@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from vendorsync_api.policy import PolicyError
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.schedule import Cron, ScheduleError, zone
-from vendorsync_operator import budget, quantity, resolve
+from vendorsync_operator import amounts, budget, resolve
 from vendorsync_operator.budget import Load
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vendorsync_api.policy import Budget, VendorPolicy
     from vendorsync_api.run import AllowedEndpoint
     from vendorsync_api.schedule import Timetable
-    from vendorsync_api.v1alpha1 import ResourceAmounts, VendorSync
+    from vendorsync_api.v1alpha1 import VendorSync
     from vendorsync_operator.resolve import Assignment
     from vendorsync_operator.settings import Settings
 
@@ -127,7 +127,7 @@ def judge(
     The resource's status says how large the account is and what went on until now.
     """
     try:
-        _check_amounts(resource.spec.run.resources)
+        _check_amounts(resource)
         policy = _policy(assignment, policies)
         endpoint = _endpoint(assignment, policy, settings.allowed_endpoints)
         timetable = _timetable(resource, assignment, settings)
@@ -156,17 +156,10 @@ def judge(
     )
 
 
-def _check_amounts(given: ResourceAmounts | None) -> None:
-    """Refuse an amount that admission takes and nothing could be rendered from."""
-    if given is None:
-        return
-    for kind, amounts in (("requests", given.requests), ("limits", given.limits)):
-        for name, amount in (amounts or {}).items():
-            try:
-                quantity.canonical(amount)
-            except quantity.QuantityError as error:
-                where = f"spec.run.resources.{kind}.{name}"
-                raise _RefusedError(ConditionReason.SPEC_INVALID, f"{where}: {error}") from error
+def _check_amounts(resource: VendorSync) -> None:
+    fault = amounts.fault(resource.spec.run.resources)
+    if fault:
+        raise _RefusedError(ConditionReason.SPEC_INVALID, fault)
 
 
 def _policy(assignment: Assignment, policies: Policies) -> VendorPolicy:

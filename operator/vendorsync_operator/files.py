@@ -6,6 +6,7 @@ API server would refuse by its CEL rules is refused here in plain Python, with t
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from io import StringIO
@@ -14,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 
 from vendorsync_api.group import KIND
+from vendorsync_api.pods import is_domain
 from vendorsync_api.v1alpha1 import API_VERSION, VendorSync, VendorSyncStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NAME_LIMIT = 63
+_SPELLING = "write small letters, digits and dashes, with a letter or digit first and last"
 
 
 # Words and times that readers of YAML 1.1, kubectl among them, take for something else.
@@ -48,6 +52,8 @@ def load(path: str, *, namespace: str = "default") -> list[VendorSync]:
         documents = list(YAML(typ="safe", pure=True).load_all(text))
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from error
+    except DuplicateKeyError as error:
+        raise FileError(f"{path}: {_duplicate(error)}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise FileError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     found = [
@@ -109,7 +115,10 @@ def _resource(path: str, document: dict[str, Any]) -> VendorSync:
         raise FileError(f"{title}: apiVersion is {document.get('apiVersion')!r}; use {API_VERSION}")
     document = _without_nulls(document)
     try:
-        resource = VendorSync.model_validate(document | {"status": _status(document)})
+        # Strict as the API server is: a number in quotes is text.
+        resource = VendorSync.model_validate_json(
+            json.dumps(document | {"status": {}}, default=str), strict=True
+        ).model_copy(update={"status": _status(document)})
     except ValidationError as error:
         raise FileError(f"{title}: {_fault(error)}") from error
     for fault in _faults(resource, document):
@@ -143,6 +152,12 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any part of a document
     }
 
 
+def _duplicate(error: DuplicateKeyError) -> str:
+    line = error.problem_mark.line + 1 if error.problem_mark else "?"
+    key = re.search(r'"(.*?)"', error.problem or "")
+    return f"line {line} has the key {key[1] if key else '?'!r} a second time; remove one"
+
+
 def _fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
     where = _path(fault["loc"])
@@ -164,8 +179,13 @@ def _path(parts: tuple[int | str, ...]) -> str:
 
 def _faults(resource: VendorSync, document: dict[str, Any]) -> Iterator[str]:
     """Yield what the API server refuses beyond the types of the fields."""
-    if len(resource.metadata.name) > _NAME_LIMIT:
+    name, namespace = resource.metadata.name, resource.metadata.namespace
+    if len(name) > _NAME_LIMIT:
         yield f"metadata.name is longer than {_NAME_LIMIT} characters"
+    if not is_domain(name):
+        yield f"{name!r} is no name of an object; {_SPELLING}"
+    if not is_domain(namespace) or "." in namespace:
+        yield f"{namespace!r} is no name of a namespace; {_SPELLING}"
     known = resource.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     yield from _unknown("spec", document["spec"], known)
     yield from _repeated("name", [vendor.name for vendor in resource.spec.vendors])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
+_SOURCE = "`python -m vendorsync_operator render FILE --run VENDOR` prints one"
 
 
 def load_spec(file: Path | None, environ: Mapping[str, str]) -> RunSpec:
@@ -29,8 +30,9 @@ def load_spec(file: Path | None, environ: Mapping[str, str]) -> RunSpec:
         spec = RunSpec.model_validate_json(text, extra="ignore" if file is None else "forbid")
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(map(str, fault["loc"])) or "it"
-        raise ConfigurationError(f"{where} is no RunSpec: {field}: {fault['msg']}") from None
+        field = ".".join(map(str, fault["loc"]))
+        what = f"{field}: {fault['msg']}" if field else fault["msg"]
+        raise ConfigurationError(f"{where} is no contract of a run: {what}; {_SOURCE}") from None
     if spec.version != VERSION:
         raise ConfigurationError(
             f"{where} has version {spec.version} and this job reads {VERSION};"
@@ -50,5 +52,7 @@ def read_url(file: Path) -> str:
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file} is not text in UTF-8: {error.reason}") from None

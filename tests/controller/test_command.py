@@ -193,6 +193,29 @@ def test_preview_starts_at_the_present_without_a_moment(invoke):
         ),
         pytest.param("  vendors:", "  vendor: 1\n  vendors:", "spec.vendor is not a", id="unknown"),
         pytest.param("15\n", "15: 1\n", "not YAML: ", id="syntax"),
+        pytest.param("15\n", '"15"\n', "intervalMinutes: '15' does not fit", id="text"),
+        pytest.param(
+            "15\n", "15\n    intervalMinutes: 30\n", "'intervalMinutes' a second time", id="twice"
+        ),
+        pytest.param("organization-a,", "Organization A,", "is no name of an object", id="name"),
+        pytest.param(
+            "namespace: solar",
+            "namespace: so.lar",
+            "'so.lar' is no name of a namespace",
+            id="namespace",
+        ),
+        pytest.param(
+            "  vendors:",
+            "  run: {resources: {requests: {cpu: 500m}, limits: {cpu: 100m}}}\n  vendors:",
+            "requests.cpu: 500m is more than the limit 100m",
+            id="request above limit",
+        ),
+        pytest.param(
+            "  vendors:",
+            "  run: {resources: {limits: {gpu: 1}}}\n  vendors:",
+            "limits.gpu: containers have no resource 'gpu'",
+            id="resource without domain",
+        ),
         pytest.param("kind: VendorSync", "kind: VendorSink", "no resource of kind", id="kind"),
         pytest.param("v1alpha1", "v2", "apiVersion is 'vendorsync.dev/v2'", id="version"),
         pytest.param("organization-a,", f"{'a' * 64},", "longer than 63", id="long name"),

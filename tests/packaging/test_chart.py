@@ -281,8 +281,8 @@ def test_namespace_admins_may_do_with_vendor_syncs_what_they_may_with_the_rest(r
         ("--set=images.syncjob.tag=007", "007"),
         ("--set-string=images.syncjob.tag=1e3", "1e3"),
         ("--set-json=images.syncjob.tag=20261127153000", "20261127153000"),
-        ("--set-json=images.syncjob.tag=null", "0.1.0"),
-        ('--set-json=images.syncjob.tag=""', "0.1.0"),
+        ("--set-json=images.syncjob.tag=null", "0.2.0"),
+        ('--set-json=images.syncjob.tag=""', "0.2.0"),
     ],
 )
 def test_a_tag_that_looks_like_a_number_keeps_its_digits(render, flag, tag):

@@ -459,4 +459,4 @@ def test_a_spec_that_cannot_be_read_is_refused_and_reported(job):
 
     assert done.returncode == 64
     assert json.loads(report.read_text())["reason"] == "ConfigurationInvalid"
-    assert "is no RunSpec" in done.stdout
+    assert "is no contract of a run" in done.stdout
