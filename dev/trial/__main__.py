@@ -20,7 +20,7 @@ import psycopg
 
 from dev.database import postgres
 from dev.simulators import simulators
-from dev.trial.folder import TrialFolder, trial_folder
+from dev.trial.folder import FolderError, TrialFolder, claimed, trial_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return trial(parser.parse_args().keep)
-    except TrialError as error:
+    except (TrialError, FolderError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 64
 
@@ -52,8 +52,12 @@ def main() -> int:
 def trial(keep: Path | None) -> int:
     """Migrate, check, run twice and show rows; return the exit code."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch, simulators() as vendors, database() as url:
-        path = keep or Path(scratch)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        claimed(keep or Path(scratch)) as path,
+        simulators() as vendors,
+        database() as url,
+    ):
         folder = trial_folder(
             path, origin=vendors.solarman_url, ca=vendors.ca_file.read_text(), url=url
         )

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dev.stack.product import account
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+
+_MARK: Final = ".trial"
+
+
+class FolderError(Exception):
+    """A folder that a trial cannot use; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,24 @@ class TrialFolder:
         folder.mkdir(parents=True, exist_ok=True)
         for key, value in values.items():
             (folder / key).write_text(value)
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[Path]:
+    """Lend a folder to one trial at a time: a new one, an empty one, or that of an earlier trial.
+
+    Raises FolderError for any other, since the files of a trial have common names.
+    """
+    mark = path / _MARK
+    if path.exists() and not mark.exists() and any(path.iterdir()):
+        raise FolderError(f"{path} holds other files; name a new folder")
+    path.mkdir(parents=True, exist_ok=True)
+    with mark.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FolderError(f"a trial is using {path}; name another folder") from error
+        yield path
 
 
 def trial_folder(path: Path, *, origin: str, ca: str, url: str) -> TrialFolder:
