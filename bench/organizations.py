@@ -101,7 +101,7 @@ class Written:
         self.status = status
         return self._stamped(self.document | {"status": status}, uid)
 
-    async def pods(self, job: Key, since: str = "") -> list[Document]:  # noqa: ARG002
+    async def pods(self, job: Key, since: str) -> list[Document]:  # noqa: ARG002
         """Return the one pod of a run, with its report."""
         vendor = job[1].split("-")[-3]
         terminated = {"exitCode": 0, "reason": "Completed", "message": report(vendor)}

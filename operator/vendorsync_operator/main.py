@@ -139,7 +139,7 @@ class _Operator:
         self._watchdog = watchdog
         self._api = api
         self._cache = Cache(self._changed)
-        self._picture = Picture(self._completed)
+        self._picture = Picture(self._turned)
         self._queue: Queue[Key] | None = None
         """Of the time that this operator leads; a standby has none."""
         self._restored = asyncio.Event()
@@ -167,11 +167,13 @@ class _Operator:
         )
 
     def _changed(self, key: Key) -> None:
-        if self._queue is not None and self._picture.shows(key[0]):
+        if self._queue is not None and (
+            self._picture.shows(key[0]) or self._picture.refusal(key[0])
+        ):
             self._queue.add(key)
 
-    def _completed(self, namespace: str | None) -> None:
-        """Serve a namespace whose lists are read."""
+    def _turned(self, namespace: str | None) -> None:
+        """Serve a namespace whose lists are read, and tell of one that is denied."""
         for live in list(self._cache.resources):
             if namespace in (None, live.key[0]):
                 self._changed(live.key)
@@ -300,7 +302,10 @@ class _Operator:
         )
 
         async def reconcile(key: Key) -> float | None:
-            return await reconciler.reconcile(key) if self._picture.shows(key[0]) else None
+            if self._picture.shows(key[0]):
+                return await reconciler.reconcile(key)
+            refusal = self._picture.refusal(key[0])
+            return await reconciler.tell_denied(key, refusal) if refusal else None
 
         return Queue(reconcile, clock=time.monotonic, random=random.random)
 

@@ -106,7 +106,7 @@ class Overdue:
         return look.found.delay
 
     async def _look_into(self, job: LiveJob) -> Finding:
-        pods = await self._cluster.pods(job.key)
+        pods = await self._cluster.pods(job.key, job.version)
         if pods:
             delay = delays.of_pods(job, pods, self._now())
             return Finding(delay, runs.early_outcome(job, pods))

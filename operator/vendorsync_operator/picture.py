@@ -2,13 +2,14 @@
 
 A namespace (None stands for all of them) is whole once each of its streams has read a complete
 list. It ceases to be when the server refuses one for long, or has gone back in time, until the
-lists are read anew. The others are served meanwhile.
+lists are read again. The others are served meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,19 +33,28 @@ class Part:
         self._picture.fill(self._namespace, self._stream)
 
     def lost(self, why: str) -> None:
-        """Take note that what was read counts no longer."""
+        """Take note that what was read counts no longer, until it is listed again."""
         self._picture.lose(self._namespace, self._stream, why)
+
+    def denied(self, why: str) -> None:
+        """Take note that the server refuses the stream and goes on to refuse it."""
+        self._picture.deny(self._namespace, self._stream, why)
 
 
 class Picture:
-    """Hears of each list; `completed` is called with a namespace that is whole, or so again."""
+    """Hears of each list and each refusal.
 
-    def __init__(self, completed: Callable[[str | None], None]) -> None:
+    `turned` is called with a namespace that is whole, or so again, and with one that is denied.
+    """
+
+    def __init__(self, turned: Callable[[str | None], None]) -> None:
         self.begun = asyncio.Event()
         """Set when the first namespace is whole."""
         self.whole = asyncio.Event()
         """Set while every namespace is whole."""
-        self._completed = completed
+        self._turned = turned
+        self._denied: dict[str | None, dict[str, str]] = defaultdict(dict)
+        """By namespace: its streams that the server refuses, and its words."""
         self._missing: dict[str | None, dict[str, str]] = {}
         """By namespace: its streams that have no complete list, and why."""
         self._lost: set[str | None] = set()
@@ -58,11 +68,10 @@ class Picture:
         """Tell whether a namespace is whole, by itself or as one of all."""
         return not self._gaps(namespace)
 
-    def lack(self, namespace: str) -> str:
-        """Return why a namespace is not whole, in the server's words; empty if it is."""
-        return "; ".join(
-            f"{stream}: {why}" for stream, why in sorted(self._gaps(namespace).items())
-        )
+    def refusal(self, namespace: str) -> str:
+        """Return which streams of a namespace the server refuses, in its words; empty for none."""
+        denied = self._denied.get(namespace, {})
+        return "; ".join(f"{stream}: {why}" for stream, why in sorted(denied.items()))
 
     @property
     def unserved(self) -> list[str]:
@@ -71,6 +80,7 @@ class Picture:
 
     def fill(self, namespace: str | None, stream: str) -> None:
         """Take note that a stream has read a complete list."""
+        self._denied[namespace].pop(stream, None)
         gaps = self._missing[namespace]
         if gaps.pop(stream, None) is None or gaps:
             return
@@ -80,7 +90,15 @@ class Picture:
         self.begun.set()
         if not self.unserved:
             self.whole.set()
-        self._completed(namespace)
+        self._turned(namespace)
+
+    def deny(self, namespace: str | None, stream: str, why: str) -> None:
+        """Take note that the server goes on to refuse a stream."""
+        self.lose(namespace, stream, why)
+        is_news = stream not in self._denied[namespace]
+        self._denied[namespace][stream] = why
+        if is_news:
+            self._turned(namespace)
 
     def lose(self, namespace: str | None, stream: str, why: str) -> None:
         """Take note that what a stream has read counts no longer, or never came."""

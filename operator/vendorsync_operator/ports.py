@@ -53,8 +53,8 @@ class Cluster(Protocol):
     async def read_job(self, key: Key) -> Document | None:
         """Return a Job."""
 
-    async def pods(self, job: Key) -> list[Document]:
-        """Return the pods of a Job."""
+    async def pods(self, job: Key, since: str) -> list[Document]:
+        """Return the pods of a Job as they were at that version of it, or later."""
 
     async def refusals(self, namespace: str, uid: str) -> list[Document]:
         """Return the Events that tell of what the object of that uid could not create.

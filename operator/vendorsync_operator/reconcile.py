@@ -17,6 +17,7 @@ from vendorsync_api.reasons import ConditionReason
 from vendorsync_operator import accept, events, pace, reading, resolve, runs, status
 from vendorsync_operator.cronjobs import CronJobs
 from vendorsync_operator.overdue import Overdue
+from vendorsync_operator.ports import RefusedError
 from vendorsync_operator.prose import Problem
 from vendorsync_operator.request import Requests
 from vendorsync_operator.statuses import Statuses
@@ -105,6 +106,22 @@ class Reconciler:
             self._cache.resources.drop(key, live.uid)
             return None
         return await self._conclude(visit)
+
+    async def tell_denied(self, key: Key, refusal: str) -> float | None:
+        """Say in the status that the namespace is not served, if that may still be written.
+
+        Nothing else of the status changes, since nothing else is known.
+        """
+        live = self._cache.resources.get(key)
+        if live is None or live.deleting:
+            return None
+        problem = Problem(ConditionReason.NAMESPACE_DENIED, refusal)
+        old = reading.status(live.document["status"])
+        new = status.unserved(old, problem, live.generation, self._now())
+        try:
+            return await self._statuses.write(live, self._memory(live), old, new)
+        except RefusedError:
+            return None
 
     async def _conclude(self, visit: Visit) -> float | None:
         """Write the status, whatever failed, so that one failure hides no other vendor's results.
@@ -263,7 +280,8 @@ class Reconciler:
     async def _read_outcome(self, visit: Visit, job: LiveJob) -> None:
         """Look into one Job; one that cannot be read hides no other's result."""
         try:
-            visit.memory.outcomes[job.uid] = runs.outcome(job, await self._cluster.pods(job.key))
+            pods = await self._cluster.pods(job.key, job.version)
+            visit.memory.outcomes[job.uid] = runs.outcome(job, pods)
         except Exception as error:
             visit.unread = visit.unread or error
 

@@ -67,6 +67,17 @@ def refused(
     )
 
 
+def unserved(
+    old: VendorSyncStatus, problem: Problem, generation: int, now: datetime
+) -> VendorSyncStatus:
+    """Return the status of a resource of which nothing is known but what stops the operator."""
+    known = old.observed_generation
+    sight = Sight(generation if known is None else known, suspended=False, problems=(problem,))
+    ready = next(each for each in conditions(old, sight, [], now) if each.type == "Ready")
+    others = (each for each in old.conditions if each.type != "Ready")
+    return old.model_copy(update={"conditions": (ready, *others)})
+
+
 def _request_message(old: VendorSyncStatus, sight: Sight) -> str | None:
     """Return what the last syncRequest could not start, which is said until the next is done."""
     if sight.request.done is None:

@@ -36,7 +36,13 @@ _MESSAGE_LIMIT = 4096
 """What the CRD allows."""
 _SLOWED_LIMIT = 160
 """Most characters about runs that are slowed; each entry says it too."""
-_PASSING = frozenset({ConditionReason.API_FAILING, ConditionReason.AWAITING_REMOVAL})
+_PASSING = frozenset(
+    {
+        ConditionReason.API_FAILING,
+        ConditionReason.AWAITING_REMOVAL,
+        ConditionReason.NAMESPACE_DENIED,
+    }
+)
 """They may pass by themselves, so whether the resource is ready is not known."""
 ConditionStatus = Literal["True", "False", "Unknown"]
 _NEEDS_AN_EDIT = frozenset(

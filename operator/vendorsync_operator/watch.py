@@ -164,7 +164,7 @@ class Stream:
         """Take note of a refusal; tell whether it has lasted for so long that all is lost."""
         lasts = self._pulse.denied(why)
         if lasts:
-            self._part.lost(why)
+            self._part.denied(why)
         return lasts
 
     async def rest(self, why: str, least: float = 0.0) -> None:

@@ -89,8 +89,9 @@ class FakeCluster:
             raise RefusedError("events is forbidden")
         return self.refusals_of.get(uid, [])
 
-    async def pods(self, job):
+    async def pods(self, job, since):
         self.reads.append(f"pods {job[1]}")
+        self.since = since
         return self.pods_of.get(job[1], [])
 
     async def apply_status(self, key, uid, status):

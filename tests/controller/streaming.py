@@ -31,8 +31,8 @@ class Trial:
     def __init__(self, name: str = "things", patience: int = 1000) -> None:
         self.pulse = Pulse(patience)
         self.rests: list[float] = []
-        self.completed: list[str | None] = []
-        self.picture = Picture(self.completed.append)
+        self.turned: list[str | None] = []
+        self.picture = Picture(self.turned.append)
         self.stream = Stream(
             name,
             None,
@@ -45,10 +45,6 @@ class Trial:
     @property
     def is_read(self) -> bool:
         return self.picture.whole.is_set()
-
-    @property
-    def lack(self) -> str:
-        return self.picture.lack("solar")
 
     async def _sleep(self, seconds: float) -> None:
         self.rests.append(seconds)

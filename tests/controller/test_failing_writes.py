@@ -1,5 +1,7 @@
 """Writes that fail for a while, hang or come too late, and what people hear of them."""
 
+import asyncio
+
 import pytest
 
 from tests.controller.build import document, pod, report, vendor
@@ -151,10 +153,10 @@ def test_slow_writes_that_succeed_are_spread_over_several_visits(webhook):
 
 def test_a_job_that_cannot_be_read_hides_no_other_result():
     class Blind(FakeCluster):
-        async def pods(self, job):
+        async def pods(self, job, since):
             if job[1] == "ja":
                 raise ConnectionError("500")
-            return await super().pods(job)
+            return await super().pods(job, since)
 
     world = World(cluster=Blind())
     world.put(document(vendors=[vendor("alpha"), vendor("beta")]))
@@ -285,3 +287,30 @@ def test_a_ghost_in_the_cache_is_found_out_by_the_next_apply():
 
     world.reconcile()
     assert CRON_JOB in world.cluster.cron_jobs
+
+
+def test_a_namespace_that_is_denied_leaves_all_but_ready_as_it_was():
+    world = World()
+    world.put(document())
+    before = world.status()
+    world.seconds += 10
+
+    asyncio.run(world.reconciler.tell_denied(ACME, "jobs in solar: HTTP 403: no"))
+
+    assert world.condition() == ("Unknown", "NamespaceDenied")
+    assert world.message().startswith("jobs in solar: HTTP 403: no")
+    others = [each for each in world.status()["conditions"] if each["type"] != "Ready"]
+    assert others == [each for each in before["conditions"] if each["type"] != "Ready"]
+    assert {**world.status(), "conditions": ()} == {**before, "conditions": ()}
+    world.wait(minutes=1)
+    assert world.condition() == ("True", "Applied")
+
+
+def test_a_status_that_may_not_be_written_in_a_denied_namespace_is_no_failure():
+    world = World()
+    world.put(document())
+    world.cluster.refuse = {"acme"}
+    world.seconds += 10
+
+    assert asyncio.run(world.reconciler.tell_denied(ACME, "HTTP 403")) is None
+    assert world.condition() == ("True", "Applied")

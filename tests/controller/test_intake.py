@@ -300,17 +300,17 @@ def test_a_bookmark_that_goes_back_in_time_leads_to_such_a_list():
 
 @pytest.mark.parametrize("lines", [None, [BOOKMARK, None]], ids=["silent", "alive"])
 def test_kopf_lists_again_the_moment_that_it_is_told_to(lines):
-    lacks: list[str] = []
+    read: list[bool] = []
 
     def until(game):
-        if game.is_watched() and not lacks:
+        if game.is_watched() and not read:
             game.intake.relist("restored")
-            lacks.append(game.trial.lack)
-        return lacks and is_read(game)
+            read.append(game.trial.is_read)
+        return read and is_read(game)
 
     game = run([page("a"), page("b")], [lines], until)
 
-    assert lacks == ["vendorsyncs: restored"]
+    assert read == [False]
     assert game.sink.told[-3:] == [("doubt", None), ("listed", "b"), ("sweep", ["b"])]
     assert game.trial.rests == []
 
@@ -417,7 +417,7 @@ def test_a_watch_that_is_refused_for_long_is_followed_by_a_list(status):
 
     game = run([page("a"), page("b")], refusals, watching(17), patience=10)
 
-    assert game.trial.completed == [None, None]
+    assert game.trial.turned == [None, None, None]
     assert game.asked[-3:] == ["watch", "list ", "watch"]
     assert game.sink.told[-1] == ("sweep", ["b"])
     assert is_read(game)
@@ -427,7 +427,7 @@ def test_a_watch_that_is_refused_for_a_moment_goes_on_where_it_was():
     game = run([page("a")], [403, [BOOKMARK]], watching(3))
 
     assert game.asked == ["list ", "watch", "watch", "watch"]
-    assert game.trial.completed == [None]
+    assert game.trial.turned == [None]
 
 
 @pytest.mark.promise("P10")

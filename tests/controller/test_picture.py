@@ -2,19 +2,17 @@
 
 import logging
 
-import pytest
-
 from vendorsync_operator.picture import Picture
 
 KINDS = ("vendorsyncs", "cronjobs", "jobs")
 
 
 class Scene:
-    """A picture of namespaces, each of three streams, and which of them were completed."""
+    """A picture of namespaces, each of three streams, and which were turned to."""
 
     def __init__(self, *namespaces):
-        self.completed: list[str | None] = []
-        self.picture = Picture(self.completed.append)
+        self.turned: list[str | None] = []
+        self.picture = Picture(self.turned.append)
         self.parts = {
             namespace: [self.picture.expect(f"{kind} in {namespace}", namespace) for kind in KINDS]
             for namespace in namespaces
@@ -36,7 +34,7 @@ def test_a_namespace_is_shown_when_all_its_lists_are_read():
 
     assert scene.picture.shows("team-a")
     assert not scene.picture.shows("team-b")
-    assert scene.completed == ["team-a"]
+    assert scene.turned == ["team-a"]
 
 
 def test_all_namespaces_are_shown_when_the_lists_of_all_are_read():
@@ -55,7 +53,7 @@ def test_another_list_of_the_same_stream_completes_nothing():
 
     scene.read("team-a")
 
-    assert scene.completed == ["team-a"]
+    assert scene.turned == ["team-a"]
 
 
 def test_what_is_whole_is_known_of_the_first_and_of_all():
@@ -71,20 +69,18 @@ def test_what_is_whole_is_known_of_the_first_and_of_all():
     assert scene.picture.unserved == []
 
 
-def test_a_namespace_that_is_lost_says_why_and_is_completed_again():
+def test_a_namespace_that_is_lost_says_why_and_is_turned_again():
     scene = Scene("team-a", "team-b")
     scene.read("team-a")
     scene.read("team-b")
 
-    scene.parts["team-b"][1].lost("HTTP 403: no")
+    scene.parts["team-b"][1].lost("listed again")
     assert not scene.picture.shows("team-b")
-    assert scene.picture.lack("team-b") == "cronjobs in team-b: HTTP 403: no"
     assert scene.picture.unserved == ["team-b"]
     scene.parts["team-b"][1].read()
 
     assert scene.picture.shows("team-b")
-    assert scene.picture.lack("team-b") == ""
-    assert scene.completed == ["team-a", "team-b", "team-b"]
+    assert scene.turned == ["team-a", "team-b", "team-b"]
 
 
 def test_one_loss_is_logged_once_and_so_is_its_end(caplog):
@@ -102,8 +98,24 @@ def test_one_loss_is_logged_once_and_so_is_its_end(caplog):
     ]
 
 
-@pytest.mark.parametrize("namespace", ["team-a", None])
-def test_a_namespace_that_was_never_read_says_so(namespace):
-    scene = Scene(namespace)
+def test_a_namespace_that_is_denied_is_turned_to_once_for_each_stream_and_says_why():
+    scene = Scene("team-a")
+    scene.read("team-a")
+    scene.turned.clear()
 
-    assert scene.picture.lack("team-a").count("the first list is not read yet") == len(KINDS)
+    for _ in range(2):
+        scene.parts["team-a"][1].denied("HTTP 403: no")
+        scene.parts["team-a"][2].denied("HTTP 403: nor this")
+
+    assert scene.turned == ["team-a", "team-a"]
+    assert not scene.picture.shows("team-a")
+    assert scene.picture.refusal("team-a") == (
+        "cronjobs in team-a: HTTP 403: no; jobs in team-a: HTTP 403: nor this"
+    )
+    scene.read("team-a")
+    assert scene.picture.refusal("team-a") == ""
+    assert scene.turned[2:] == ["team-a"]
+
+
+def test_what_is_not_read_yet_is_no_refusal():
+    assert Scene("team-a").picture.refusal("team-a") == ""

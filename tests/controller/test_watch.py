@@ -236,7 +236,7 @@ def test_a_stream_that_is_refused_for_long_begins_with_a_list_when_it_is_taken_u
 
     assert script.asked[:5] == [("page", "")] + [("watch", "5")] * 4
     assert script.asked[5:] == [("page", ""), ("watch", "9")]
-    assert trial.completed == [None, None]
+    assert trial.turned == [None, None, None]
     assert names == {"b"}
 
 
@@ -266,7 +266,7 @@ def test_a_stream_lists_again_the_moment_that_it_is_told_to():
             script.watched.clear()
             follower.relist("restored")
             follower.relist("restored")
-            assert trial.lack == "things: restored"
+            assert not trial.is_read
         with pytest.raises(ScriptEndedError):
             await following
         return script.asked

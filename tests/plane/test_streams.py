@@ -261,3 +261,29 @@ def test_an_operator_starts_without_a_namespace_and_takes_it_up_when_it_is_back(
         bring_back(named, AWAY)
         served(named, "second", 2, AWAY, MINUTE)
         assert process.health()[1].splitlines() == ["ok, leading"]
+
+
+def test_a_right_that_is_taken_away_in_one_namespace_is_told_in_its_status(named, operator):
+    bring_back(named, AWAY)
+    (role,) = (
+        document
+        for document in named.documents
+        if document["kind"] == "Role" and document["metadata"].get("namespace") == AWAY
+    )
+    less = [rule for rule in role["rules"] if "jobs" not in rule["resources"]]
+    assert less != role["rules"]
+    with Proxy(named.server, named.ca) as between:
+        operator(named, server=between.url, env=QUICK)
+        scene = served(named, "fifth", 5, AWAY, MINUTE)
+
+        named.api.apply(role | {"rules": less})
+        between.cut_streams()
+        scene.until(
+            lambda: scene.condition("Ready") == ("Unknown", "NamespaceDenied"),
+            "word of it in the status",
+            DENIAL_LIMIT + 40,
+        )
+        served(named, "sixth", 6, HERE, 15)
+
+        named.api.apply(role)
+        scene.until(lambda: scene.condition("Ready") == ("True", "Applied"), "its return", MINUTE)

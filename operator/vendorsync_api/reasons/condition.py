@@ -85,6 +85,11 @@ class ConditionReason(StrEnum):
         "The API server fails to take an object, and the message has its words. The usual cause is"
         " an admission webhook that is down. Everything is tried again by itself.",
     )
+    NAMESPACE_DENIED = (
+        "NamespaceDenied",
+        "The API server refuses what the message names to the operator, which changes nothing in"
+        " this namespace until then. Give its service account the rights of the chart again.",
+    )
     CONTESTED = (
         "Contested",
         "Somebody else writes the same CronJobs. Find the field manager or the operator that the"

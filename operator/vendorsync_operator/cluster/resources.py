@@ -119,7 +119,7 @@ class ApiServerCluster:
         found = await self._api.send("GET", objects_path(BATCH, key[0], "jobs"), query=query)
         return next(iter(found.get("items") or ()), None)
 
-    async def pods(self, job: Key, since: str = "") -> list[Document]:
+    async def pods(self, job: Key, since: str) -> list[Document]:
         """Return the pods of a Job as of one of its versions at least."""
         return await self._pods.of(job, since)
 
