@@ -1,4 +1,7 @@
-"""Programs of other projects, built from a pinned Go module once per version."""
+"""Programs of other projects, and small ones over their code, built from pinned Go modules.
+
+Each is built once per version.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from dev.cluster.command import run
 from dev.cluster.folders import architecture, cache_folder, locked
@@ -31,6 +35,38 @@ class Program:
         for file in sorted(self.module.iterdir()):
             digest.update(file.read_bytes())
         return cache_folder() / "bin" / f"{self.name}-{digest.hexdigest()[:12]}"
+
+
+_HERE: Final = Path(__file__).parent
+
+TOXIPROXY: Final = Program(
+    title="Toxiproxy",
+    name="toxiproxy",
+    module=_HERE / "faults" / "go",
+    package="github.com/Shopify/toxiproxy/v2/cmd/server",
+    usual_seconds=30,
+)
+KWOK: Final = Program(
+    title="kwok",
+    name="kwok",
+    module=_HERE / "nodes" / "go",
+    package="sigs.k8s.io/kwok/cmd/kwok",
+    usual_seconds=100,
+)
+ORACLE: Final = Program(
+    title="the cron oracle",
+    name="oracle",
+    module=_HERE / "oracle" / "go",
+    package=".",
+    usual_seconds=10,
+)
+GITOPS: Final = Program(
+    title="the GitOps tools' diffs",
+    name="gitops",
+    module=_HERE / "gitops" / "go",
+    package=".",
+    usual_seconds=120,
+)
 
 
 def ensure(program: Program, progress: Progress | None = None) -> Path:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from dev.faults.building import ensure_toxiproxy
+from dev.building import TOXIPROXY, ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +136,7 @@ class Proxy:
 @contextmanager
 def toxiproxy() -> Iterator[Toxiproxy]:
     """Run Toxiproxy until the block ends; the first time on a machine builds it."""
-    program = ensure_toxiproxy()
+    program = ensure(TOXIPROXY)
     process, made = _started(program)
     try:
         yield made

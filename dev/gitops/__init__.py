@@ -1,6 +1,5 @@
 """What GitOps tools make of an object: a small Go program on the modules they are made of."""
 
 from dev.gitops.asking import Answer, GitOps, gitops
-from dev.gitops.building import ensure_gitops
 
-__all__ = ["Answer", "GitOps", "ensure_gitops", "gitops"]
+__all__ = ["Answer", "GitOps", "gitops"]

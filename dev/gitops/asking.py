@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from dev.gitops.building import ensure_gitops
+from dev.building import GITOPS, ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def gitops(kubeconfig: Path | None = None) -> Iterator[GitOps]:
     """
     env = os.environ | ({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})
     with subprocess.Popen(
-        [ensure_gitops()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True
+        [ensure(GITOPS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True
     ) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the program with the GitOps tools has no pipes")

@@ -1,8 +1,7 @@
 """Nodes that only pretend: kwok lets their pods run and end, with a report of a run."""
 
-from dev.nodes.building import ensure_kwok
 from dev.nodes.controllers import hasten
 from dev.nodes.kwok import Nodes, nodes
 from dev.nodes.stages import Runs
 
-__all__ = ["Nodes", "Runs", "ensure_kwok", "hasten", "nodes"]
+__all__ = ["Nodes", "Runs", "hasten", "nodes"]

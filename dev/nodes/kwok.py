@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dev.building import KWOK, ensure
 from dev.cluster.command import wait_until
 from dev.cluster.errors import NotReadyError
-from dev.nodes.building import ensure_kwok
 from dev.nodes.stages import LABEL, Runs, documents
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def nodes(cluster: Cluster, count: int = 2, runs: Runs | None = None) -> Iterato
     The first time on a machine builds kwok. The nodes stay in the API; without kwok they turn
     NotReady after a minute. Raises ClusterError when kwok ends or the nodes do not become ready.
     """
-    program = ensure_kwok(cluster.progress)
+    program = ensure(KWOK, cluster.progress)
     names = tuple(f"pretends-{number}" for number in range(count))
     with tempfile.TemporaryDirectory(prefix="vendorsync-nodes-") as scratch:
         settings, log = Path(scratch) / "kwok.yaml", Path(scratch) / "kwok.log"

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from dev.oracle.building import ensure_oracle
+from dev.building import ORACLE, ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ def oracle() -> Iterator[Oracle]:
     It reads the same zone files as this Python, so a difference is never one of the database.
     """
     with subprocess.Popen(
-        [ensure_oracle()],
+        [ensure(ORACLE)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={"ZONEINFO": str(zone_folder())},

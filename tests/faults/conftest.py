@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from dev.faults import ensure_toxiproxy, toxiproxy
+from dev.building import TOXIPROXY, ensure
+from dev.faults import toxiproxy
 from dev.simulators import Accounts, simulators
 from tests.faults.jobs import FAR, SOUTH, JobInside
 from tests.syncjob.builders import RUN_PASSWORD, App
@@ -25,7 +26,7 @@ __all__ = ["server", "template"]
 def toxi(request):
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():  # the first build takes a while, and says so
-        ensure_toxiproxy()
+        ensure(TOXIPROXY)
     with toxiproxy() as running:
         yield running
 

@@ -8,8 +8,9 @@ from contextlib import closing
 
 import pytest
 
+from dev.building import TOXIPROXY, ensure
 from dev.cluster.errors import CommandError
-from dev.faults import FaultsError, ensure_toxiproxy
+from dev.faults import FaultsError
 
 
 class Echo:
@@ -84,10 +85,10 @@ def fake_go(tmp_path, monkeypatch):
 
 
 def test_the_program_is_built_once_from_its_pinned_module(fake_go, capsys):
-    program = ensure_toxiproxy()
+    program = ensure(TOXIPROXY)
 
     assert program.read_text() == "whole\n"
-    assert ensure_toxiproxy() == program
+    assert ensure(TOXIPROXY) == program
     (call,) = fake_go.read_text().splitlines()
     assert "-mod=readonly" in call
     assert "building Toxiproxy from source, once" in capsys.readouterr().err
@@ -96,10 +97,10 @@ def test_the_program_is_built_once_from_its_pinned_module(fake_go, capsys):
 def test_a_build_that_fails_leaves_no_half_program(fake_go, monkeypatch):
     monkeypatch.setenv("BROKEN", "yes")
     with pytest.raises(CommandError, match="go build"):
-        ensure_toxiproxy()
+        ensure(TOXIPROXY)
 
     monkeypatch.delenv("BROKEN")
-    assert ensure_toxiproxy().read_text() == "whole\n"
+    assert ensure(TOXIPROXY).read_text() == "whole\n"
 
 
 def test_without_a_toxic_everything_passes(proxy):
