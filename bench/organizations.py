@@ -16,14 +16,14 @@ from vendorsync_api.group import KIND, PLURAL
 from vendorsync_api.policy import load_policy
 from vendorsync_api.reasons import Result, RunReason, Trigger
 from vendorsync_api.v1alpha1 import API_VERSION
-from vendorsync_operator.cache import Cache
-from vendorsync_operator.events import Recorder
-from vendorsync_operator.reconcile import Reconciler
+from vendorsync_operator.cache.cache import Cache
+from vendorsync_operator.reconcile.reconciler import Reconciler
+from vendorsync_operator.status.events import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vendorsync_operator.live import Key
+    from vendorsync_operator.cache.live import Key
     from vendorsync_operator.settings import Settings
 
 Document = dict[str, Any]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from bench.organizations import QUARTERLY, resource
 from bench.report import Goal, Line
 from vendorsync_api.v1alpha1 import VendorSync
-from vendorsync_operator import resolve
 from vendorsync_operator.settings import ScheduleDefaults
+from vendorsync_operator.spec import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from vendorsync_api.policy import load_policy
 from vendorsync_api.reasons import ExitCode
-from vendorsync_operator import files, preview, render
+from vendorsync_operator import files, preview
 from vendorsync_operator.settings import Settings, SettingsError
+from vendorsync_operator.spec import render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from vendorsync_api.v1alpha1 import VendorSync
-    from vendorsync_operator.accept import Accepted
+    from vendorsync_operator.spec.accept import Accepted
 
 
 class _UsageError(Exception):

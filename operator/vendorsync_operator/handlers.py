@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from vendorsync_operator.watch import Sink
+    from vendorsync_operator.watch.follow import Sink
 
 
 def registry(

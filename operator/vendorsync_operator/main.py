@@ -33,8 +33,8 @@ import kopf
 
 from vendorsync_api.group import PLURAL
 from vendorsync_api.policy import load_policy
-from vendorsync_operator import handlers, health, intake, lease
-from vendorsync_operator.cache import Cache
+from vendorsync_operator import handlers, health, lease
+from vendorsync_operator.cache.cache import Cache
 from vendorsync_operator.cluster.leases import ApiServerLeases
 from vendorsync_operator.cluster.resources import ApiServerCluster
 from vendorsync_operator.cluster.streams import sources
@@ -44,19 +44,20 @@ from vendorsync_operator.cluster.transport import (
     Api,
     own_namespace,
 )
-from vendorsync_operator.events import Recorder
-from vendorsync_operator.picture import Picture
 from vendorsync_operator.queue import Queue
-from vendorsync_operator.reconcile import Reconciler
-from vendorsync_operator.watch import Follower, Stream
+from vendorsync_operator.reconcile.reconciler import Reconciler
+from vendorsync_operator.status.events import Recorder
+from vendorsync_operator.watch import intake
+from vendorsync_operator.watch.follow import Follower, Stream
+from vendorsync_operator.watch.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import aiohttp
 
+    from vendorsync_operator.cache.live import Key
     from vendorsync_operator.cluster.streams import ApiServerSource
-    from vendorsync_operator.live import Key
     from vendorsync_operator.settings import Settings
 
 logger = logging.getLogger(__name__)

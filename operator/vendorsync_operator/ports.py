@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from vendorsync_operator.live import Key
+    from vendorsync_operator.cache.live import Key
 
 Document = dict[str, Any]
 

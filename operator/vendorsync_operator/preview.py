@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from vendorsync_operator import resolve
-from vendorsync_operator.accept import Accepted, Refusal, judge
+from vendorsync_operator.spec import resolve
+from vendorsync_operator.spec.accept import Accepted, Refusal, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from vendorsync_api.v1alpha1 import VendorSync
-    from vendorsync_operator.accept import Policies
     from vendorsync_operator.settings import Settings
+    from vendorsync_operator.spec.accept import Policies
 
 _HEADER = ("RESOURCE", "VENDOR", "STREAM", "NEXT RUN", "UTC", "SCHEDULE", "WINDOW")
 

@@ -11,7 +11,7 @@ from vendorsync_api import run
 from vendorsync_api.group import KIND
 from vendorsync_api.policy import AlertListing, Budget, Options, PolicyError, VendorPolicy
 from vendorsync_api.v1alpha1 import API_VERSION, VendorSync
-from vendorsync_operator.live import LiveJob
+from vendorsync_operator.cache.live import LiveJob
 from vendorsync_operator.settings import Settings
 
 NOW = datetime(2026, 11, 23, 6, 0, 10, tzinfo=UTC)

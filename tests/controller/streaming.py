@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vendorsync_operator.picture import Picture
-from vendorsync_operator.watch import Stream
+from vendorsync_operator.watch.follow import Stream
+from vendorsync_operator.watch.picture import Picture
 
 
 class Pulse:

@@ -8,7 +8,7 @@ from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.run import AllowedEndpoint
 from vendorsync_job.ports import Purpose
 from vendorsync_job.store.windows import Window
-from vendorsync_operator import accept, resolve
+from vendorsync_operator.spec import accept, resolve
 
 PRIVATE = AllowedEndpoint(
     adapter="fake", origin="https://fake.demo:8443", allow_private=True, ca_secret="demo-ca"

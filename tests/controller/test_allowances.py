@@ -19,8 +19,8 @@ from vendorsync_api.policy import Budget, Scope, Source, load_policy
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.run import RunSpec
 from vendorsync_api.v1alpha1 import VendorSync
-from vendorsync_operator import accept, render, resolve
 from vendorsync_operator.settings import AdapterAllowance
+from vendorsync_operator.spec import accept, render, resolve
 
 DAY, YEAR = 86_400, 365 * 86_400
 ALL_DAY = {"intervalMinutes": 15, "restrictedWindows": []}

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from tests.controller.build import NOW, SETTINGS, job, pod, policies, report, resource, vendor
 from vendorsync_api.reasons import DelayReason, RunReason
 from vendorsync_api.v1alpha1 import Delay, VendorStatus, VendorSyncStatus
-from vendorsync_operator import accept, brevity, resolve, runs, status
-from vendorsync_operator.verdicts import Progress, Sight
+from vendorsync_operator.results import runs
+from vendorsync_operator.spec import accept, resolve
+from vendorsync_operator.status import brevity, status
+from vendorsync_operator.status.verdicts import Progress, Sight
 
 OBJECT_LIMIT = 1_500_000
 """Bytes that etcd takes of one object."""

@@ -1,8 +1,8 @@
 import pytest
 
 from tests.controller.build import document, job_document
-from vendorsync_operator.cache import Cache
-from vendorsync_operator.live import LiveCronJob
+from vendorsync_operator.cache.cache import Cache
+from vendorsync_operator.cache.live import LiveCronJob
 
 
 def cron_job(name="acme-alpha-plants", *, version="1", owner="acme", uid="c1", **spec):

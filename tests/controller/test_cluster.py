@@ -21,7 +21,7 @@ from vendorsync_operator.cluster.streams import sources
 from vendorsync_operator.cluster.transport import Api, ApiError, environment_proxy
 from vendorsync_operator.lease import NotLeadingError, Record, UnreachableError
 from vendorsync_operator.ports import ConflictError, RefusedError
-from vendorsync_operator.watch import GoneError, StreamDeniedError, StreamError
+from vendorsync_operator.watch.follow import GoneError, StreamDeniedError, StreamError
 
 KEY = ("solar", "acme")
 

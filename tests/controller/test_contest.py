@@ -1,6 +1,6 @@
 import pytest
 
-from vendorsync_operator.contest import CALM, CONTESTED, LONGEST_PAUSE, Contest
+from vendorsync_operator.reconcile.contest import CALM, CONTESTED, LONGEST_PAUSE, Contest
 
 
 def fought(turns, digest="a"):

@@ -6,8 +6,8 @@ import pytest
 
 from tests.controller.build import job, job_document
 from vendorsync_api.reasons import DelayReason
-from vendorsync_operator import delays
-from vendorsync_operator.live import LiveJob
+from vendorsync_operator.cache.live import LiveJob
+from vendorsync_operator.results import delays
 
 MADE = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 SOON = MADE + timedelta(seconds=46)

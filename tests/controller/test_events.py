@@ -4,7 +4,7 @@ import pytest
 
 from tests.controller.build import NOW
 from vendorsync_api.v1alpha1 import Condition, Metadata, VendorStatus, VendorSyncStatus
-from vendorsync_operator.events import HOURLY_LIMIT, Recorder, Transition, transitions
+from vendorsync_operator.status.events import HOURLY_LIMIT, Recorder, Transition, transitions
 
 ACME = Metadata(name="acme", namespace="solar", uid="u1")
 

@@ -17,7 +17,7 @@ from tests.controller.streaming import Trial
 from vendorsync_api.group import GROUP, KIND, PLURAL
 from vendorsync_api.v1alpha1 import API_VERSION, VERSION
 from vendorsync_operator import handlers, main
-from vendorsync_operator.intake import Intake, session
+from vendorsync_operator.watch.intake import Intake, session
 
 PATH = f"/apis/{API_VERSION}/{PLURAL}"
 SILENCE = 0.3

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from vendorsync_api.v1alpha1 import Delay
-from vendorsync_operator.lookout import Finding, Lookout, Ration
+from vendorsync_operator.results.lookout import Finding, Lookout, Ration
 
 FOUND = Finding(Delay(reason="Unschedulable"))
 

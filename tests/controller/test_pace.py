@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from vendorsync_api.reasons import ExitCode, RunReason
 from vendorsync_api.schedule import INTERVALS, Timetable, Window
 from vendorsync_api.v1alpha1 import VendorStatus
-from vendorsync_operator import pace
+from vendorsync_operator.results import pace
 
 DAYTIME = Timetable("Asia/Kolkata", interval=15, windows=(Window(19 * 60, 6 * 60),))
 BLOCKING = [r for r in RunReason if r.exit_code is ExitCode.CREDENTIALS]

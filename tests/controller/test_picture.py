@@ -2,7 +2,7 @@
 
 import logging
 
-from vendorsync_operator.picture import Picture
+from vendorsync_operator.watch.picture import Picture
 
 KINDS = ("vendorsyncs", "cronjobs", "jobs")
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from vendorsync_api.v1alpha1 import Quantity
-from vendorsync_operator import quantity
+from vendorsync_operator.spec import quantity
 
 
 @pytest.mark.parametrize(

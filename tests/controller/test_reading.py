@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.controller.build import document, pod, report, vendor
 from tests.controller.world import ACME, World
-from vendorsync_operator import reading, status
+from vendorsync_operator.status import reading, status
 
 ENTRY = {
     "name": "alpha",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vendorsync_operator import refusals
+from vendorsync_operator.results import refusals
 
 JOB = "acme-alpha-plants-29364510"
 POD = f'Error creating: pods "{JOB}-x7k2p" is forbidden: '

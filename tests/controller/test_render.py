@@ -7,8 +7,8 @@ from tests.controller.build import SETTINGS, policies, resource, vendor
 from vendorsync_api import run
 from vendorsync_api.policy import load_policy
 from vendorsync_api.run import AllowedEndpoint, RunSpec
-from vendorsync_operator import accept, render, resolve
-from vendorsync_operator.drift import drifts
+from vendorsync_operator.reconcile.drift import drifts
+from vendorsync_operator.spec import accept, render, resolve
 
 
 def rendered(declared=None, settings=SETTINGS):

@@ -4,8 +4,8 @@ import pytest
 
 from tests.controller.build import resource, vendor
 from vendorsync_api.schedule import ScheduleError, Window
-from vendorsync_operator import resolve
 from vendorsync_operator.settings import ScheduleDefaults
+from vendorsync_operator.spec import resolve
 
 BUILT_IN = ScheduleDefaults()
 

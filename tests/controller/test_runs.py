@@ -6,7 +6,7 @@ import pytest
 from tests.controller.build import job, pod, report
 from vendorsync_api.reasons import Result, RunReason
 from vendorsync_api.v1alpha1 import VendorStatus
-from vendorsync_operator import runs
+from vendorsync_operator.results import runs
 
 EMPTY = VendorStatus(name="alpha", stream="plants")
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.controller.build import resource, vendor
 from vendorsync_api.schedule import Timetable, Window
-from vendorsync_operator import resolve
 from vendorsync_operator.settings import Settings, SettingsError
+from vendorsync_operator.spec import resolve
 
 OLD_NAMES = {
     "PLANT_SYNC_CRON_SCHEDULE": "*/20 * * * *",

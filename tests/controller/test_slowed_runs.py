@@ -8,7 +8,7 @@ import pytest
 from tests.controller.build import document, pod, report, vendor
 from tests.controller.world import CRON_JOB, World
 from vendorsync_api.v1alpha1 import VendorStatus
-from vendorsync_operator.runs import hard_failures
+from vendorsync_operator.results.runs import hard_failures
 
 
 def fail(world, times=1, reason="VendorUnavailable", result="Failed", **fields):

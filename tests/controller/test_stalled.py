@@ -6,9 +6,9 @@ from tests.controller.build import NOW, document
 from tests.controller.world import World
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.v1alpha1 import VendorSyncStatus
-from vendorsync_operator import status
-from vendorsync_operator.prose import Problem
-from vendorsync_operator.verdicts import Sight
+from vendorsync_operator.status import status
+from vendorsync_operator.status.prose import Problem
+from vendorsync_operator.status.verdicts import Sight
 
 BLANK = VendorSyncStatus()
 

@@ -6,10 +6,12 @@ import pytest
 from tests.controller.build import NOW, SETTINGS, job, pod, policies, report, resource, vendor
 from vendorsync_api.reasons import ConditionReason, RunReason
 from vendorsync_api.v1alpha1 import VendorSyncStatus
-from vendorsync_operator import accept, resolve, runs, status
-from vendorsync_operator.accept import Share
-from vendorsync_operator.prose import Problem
-from vendorsync_operator.verdicts import Sight
+from vendorsync_operator.results import runs
+from vendorsync_operator.spec import accept, resolve
+from vendorsync_operator.spec.accept import Share
+from vendorsync_operator.status import status
+from vendorsync_operator.status.prose import Problem
+from vendorsync_operator.status.verdicts import Sight
 
 BLANK = VendorSyncStatus()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vendorsync_operator.store import Store
+from vendorsync_operator.cache.store import Store
 
 KEY = ("solar", "acme")
 

@@ -3,7 +3,13 @@ import asyncio
 import pytest
 
 from tests.controller.streaming import Trial
-from vendorsync_operator.watch import Follower, GoneError, Page, StreamDeniedError, StreamError
+from vendorsync_operator.watch.follow import (
+    Follower,
+    GoneError,
+    Page,
+    StreamDeniedError,
+    StreamError,
+)
 
 
 def thing(name, version="1"):

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from tests.controller.build import NOW, SETTINGS, job_document, policies
 from tests.controller.fakes import FakeCluster
-from vendorsync_operator.cache import Cache
-from vendorsync_operator.events import Recorder
-from vendorsync_operator.reconcile import Reconciler
+from vendorsync_operator.cache.cache import Cache
+from vendorsync_operator.reconcile.reconciler import Reconciler
+from vendorsync_operator.status.events import Recorder
 
 ACME = ("solar", "acme")
 CRON_JOB = ("solar", "acme-alpha-plants")

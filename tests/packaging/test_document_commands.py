@@ -13,10 +13,10 @@ from dev.cluster.progress import Progress
 from tests.packaging.pages import PAGES, ROOT, commands_of, files
 from vendorsync_api import run
 from vendorsync_job.__main__ import parser as job_parser
-from vendorsync_operator import resolve
 from vendorsync_operator.__main__ import _parser as operator_parser
 from vendorsync_operator.files import load
 from vendorsync_operator.settings import ScheduleDefaults
+from vendorsync_operator.spec import resolve
 
 PARSERS = {"vendorsync_operator": operator_parser, "vendorsync_job": job_parser}
 FLAGS = {

@@ -10,7 +10,7 @@ import aiohttp
 from vendorsync_operator.cluster.paths import COORDINATION, object_path, objects_path
 from vendorsync_operator.cluster.transport import ApiError
 from vendorsync_operator.lease import LeaseDeniedError, Record, UnreachableError
-from vendorsync_operator.watch import DENIALS
+from vendorsync_operator.watch.follow import DENIALS
 
 if TYPE_CHECKING:
     from vendorsync_operator.cluster.transport import Api, Document

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from vendorsync_api.v1alpha1 import API_VERSION
 
 if TYPE_CHECKING:
-    from vendorsync_operator.live import Key
+    from vendorsync_operator.cache.live import Key
 
 CORE = "/api/v1"
 BATCH = "/apis/batch/v1"

@@ -19,8 +19,8 @@ from vendorsync_operator.cluster.paths import CORE, objects_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vendorsync_operator.cache.live import Key
     from vendorsync_operator.cluster.transport import Document
-    from vendorsync_operator.live import Key
 
 _JOB = "batch.kubernetes.io/job-name"
 _MOST = 50

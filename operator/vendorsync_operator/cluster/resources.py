@@ -15,8 +15,8 @@ from vendorsync_operator.names import FIELD_MANAGER
 from vendorsync_operator.ports import ConflictError, RefusedError
 
 if TYPE_CHECKING:
+    from vendorsync_operator.cache.live import Key
     from vendorsync_operator.cluster.transport import Api, Document, Fence
-    from vendorsync_operator.live import Key
 
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
@@ -34,7 +34,7 @@ class OutdatedError(Exception):
 
 
 class ApiServerCluster:
-    """The API server as reconcile.Cluster.
+    """The API server as ports.Cluster.
 
     `fence` is asked before every write, whose time it bounds, and again when the write leaves.
     """

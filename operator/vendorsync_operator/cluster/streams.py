@@ -1,4 +1,4 @@
-"""Lists and watches of the API server as watch.Source."""
+"""Lists and watches of the API server as follow.Source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from vendorsync_api import run
 from vendorsync_api.group import PLURAL
 from vendorsync_operator.cluster.paths import BATCH, OURS, objects_path
 from vendorsync_operator.cluster.transport import WATCH_SECONDS, ApiError
-from vendorsync_operator.watch import DENIALS, GoneError, Page, StreamDeniedError, StreamError
+from vendorsync_operator.watch.follow import (
+    DENIALS,
+    GoneError,
+    Page,
+    StreamDeniedError,
+    StreamError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +29,7 @@ CHUNK_SIZE = 500
 
 
 class ApiServerSource:
-    """One kind in one namespace, or in all, as watch.Source."""
+    """One kind in one namespace, or in all, as follow.Source."""
 
     def __init__(
         self, api: Api, prefix: str, plural: str, *, namespace: str | None, selector: str = ""

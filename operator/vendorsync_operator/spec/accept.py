@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from vendorsync_api.policy import PolicyError
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.schedule import Cron, ScheduleError, zone
-from vendorsync_operator import amounts, budget, resolve
-from vendorsync_operator.budget import Load
+from vendorsync_operator.spec import amounts, budget, resolve
+from vendorsync_operator.spec.budget import Load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from vendorsync_api.run import AllowedEndpoint
     from vendorsync_api.schedule import Timetable
     from vendorsync_api.v1alpha1 import VendorSync
-    from vendorsync_operator.resolve import Assignment
     from vendorsync_operator.settings import Settings
+    from vendorsync_operator.spec.resolve import Assignment
 
     Policies = Callable[[str], VendorPolicy]
 

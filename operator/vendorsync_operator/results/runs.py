@@ -22,7 +22,7 @@ from vendorsync_operator.bounds import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vendorsync_operator.live import LiveJob
+    from vendorsync_operator.cache.live import LiveJob
 
 MESSAGE_LIMIT = 350
 _REASON = re.compile(r"[A-Z][A-Za-z]{0,59}")

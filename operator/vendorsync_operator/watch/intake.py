@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import aiohttp
 
-from vendorsync_operator.watch import DENIALS
+from vendorsync_operator.watch.follow import DENIALS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, MutableMapping
 
-    from vendorsync_operator.watch import Sink, Stream
+    from vendorsync_operator.watch.follow import Sink, Stream
 
 _GONE = 410
 _TIMED_OUT = 408

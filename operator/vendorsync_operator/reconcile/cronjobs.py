@@ -6,21 +6,21 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_operator import render, resolve
-from vendorsync_operator.contest import CALM
-from vendorsync_operator.drift import drifts, lacks
-from vendorsync_operator.live import LiveCronJob, rivals
+from vendorsync_operator.cache.live import LiveCronJob, rivals
 from vendorsync_operator.ports import ConflictError
-from vendorsync_operator.prose import Problem
-from vendorsync_operator.visit import ResourceGoneError, Visit, owns
+from vendorsync_operator.reconcile.contest import CALM
+from vendorsync_operator.reconcile.drift import drifts, lacks
+from vendorsync_operator.reconcile.visit import ResourceGoneError, Visit, owns
+from vendorsync_operator.spec import render, resolve
+from vendorsync_operator.status.prose import Problem
 
 if TYPE_CHECKING:
-    from vendorsync_operator.accept import Accepted
-    from vendorsync_operator.cache import Cache
-    from vendorsync_operator.contest import Contest
-    from vendorsync_operator.live import LiveResource
+    from vendorsync_operator.cache.cache import Cache
+    from vendorsync_operator.cache.live import LiveResource
     from vendorsync_operator.ports import Cluster
+    from vendorsync_operator.reconcile.contest import Contest
     from vendorsync_operator.settings import Settings
+    from vendorsync_operator.spec.accept import Accepted
 
 logger = logging.getLogger(__name__)
 

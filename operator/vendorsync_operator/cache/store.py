@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
-from vendorsync_operator.live import key_of
+from vendorsync_operator.cache.live import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from vendorsync_operator.live import Document, Key
+    from vendorsync_operator.cache.live import Document, Key
 
 
 class Live(Protocol):

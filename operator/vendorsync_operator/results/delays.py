@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from vendorsync_api.reasons import DelayReason
 from vendorsync_api.run import CONTAINER
 from vendorsync_api.v1alpha1 import Delay
-from vendorsync_operator import refusals
 from vendorsync_operator.bounds import cut
-from vendorsync_operator.runs import end_of, keepers_of, newest_pod
+from vendorsync_operator.results import refusals
+from vendorsync_operator.results.runs import end_of, keepers_of, newest_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from vendorsync_operator.live import LiveCronJob, LiveJob
+    from vendorsync_operator.cache.live import LiveCronJob, LiveJob
 
     Document = dict[str, Any]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
     from vendorsync_api.v1alpha1 import Delay
-    from vendorsync_operator.runs import Outcome
+    from vendorsync_operator.results.runs import Outcome
 
 FIRST_WAIT = 60.0
 """Seconds between the first two lists about one object; each further wait is twice as long."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vendorsync_operator import quantity
+from vendorsync_operator.spec import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,27 +14,29 @@ from pydantic import ValidationError
 
 from vendorsync_api import run
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_operator import accept, events, pace, reading, resolve, runs, status
-from vendorsync_operator.cronjobs import CronJobs
-from vendorsync_operator.overdue import Overdue
 from vendorsync_operator.ports import RefusedError
-from vendorsync_operator.prose import Problem
-from vendorsync_operator.request import Requests
-from vendorsync_operator.statuses import Statuses
-from vendorsync_operator.verdicts import Sight
-from vendorsync_operator.visit import RETRY_SECONDS, Memory, ResourceGoneError, Visit
+from vendorsync_operator.reconcile.cronjobs import CronJobs
+from vendorsync_operator.reconcile.overdue import Overdue
+from vendorsync_operator.reconcile.request import Requests
+from vendorsync_operator.reconcile.statuses import Statuses
+from vendorsync_operator.reconcile.visit import RETRY_SECONDS, Memory, ResourceGoneError, Visit
+from vendorsync_operator.results import pace, runs
+from vendorsync_operator.spec import accept, resolve
+from vendorsync_operator.status import events, reading, status
+from vendorsync_operator.status.prose import Problem
+from vendorsync_operator.status.verdicts import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from vendorsync_api.v1alpha1 import Delay, VendorSync
-    from vendorsync_operator.accept import Policies
-    from vendorsync_operator.cache import Cache
-    from vendorsync_operator.live import Key, LiveJob, LiveResource
-    from vendorsync_operator.lookout import Ration
+    from vendorsync_operator.cache.cache import Cache
+    from vendorsync_operator.cache.live import Key, LiveJob, LiveResource
     from vendorsync_operator.ports import Cluster
+    from vendorsync_operator.results.lookout import Ration
     from vendorsync_operator.settings import Settings
+    from vendorsync_operator.spec.accept import Policies
 
 logger = logging.getLogger(__name__)
 

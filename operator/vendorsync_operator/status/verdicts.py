@@ -14,9 +14,9 @@ from vendorsync_api.v1alpha1 import (
     VendorStatus,
     VendorSyncStatus,
 )
-from vendorsync_operator import runs
 from vendorsync_operator.bounds import cut
-from vendorsync_operator.prose import (
+from vendorsync_operator.results import runs
+from vendorsync_operator.status.prose import (
     PARTS_LIMIT,
     Problem,
     advised,
@@ -29,8 +29,8 @@ from vendorsync_operator.prose import (
 
 if TYPE_CHECKING:
     from vendorsync_api.schedule import Timetable
-    from vendorsync_operator.accept import Notice, Share
-    from vendorsync_operator.resolve import Assignment
+    from vendorsync_operator.spec.accept import Notice, Share
+    from vendorsync_operator.spec.resolve import Assignment
 
 _MESSAGE_LIMIT = 4096
 """What the CRD allows."""

@@ -7,17 +7,17 @@ import logging
 from typing import TYPE_CHECKING
 
 from vendorsync_api.v1alpha1 import Metadata, VendorSyncStatus
-from vendorsync_operator import events, reading, status
-from vendorsync_operator.verdicts import ours
+from vendorsync_operator.status import events, reading, status
+from vendorsync_operator.status.verdicts import ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from vendorsync_operator.cache import Cache
-    from vendorsync_operator.live import Document, LiveResource
+    from vendorsync_operator.cache.cache import Cache
+    from vendorsync_operator.cache.live import Document, LiveResource
     from vendorsync_operator.ports import Cluster
-    from vendorsync_operator.visit import Memory
+    from vendorsync_operator.reconcile.visit import Memory
 
 logger = logging.getLogger(__name__)
 

@@ -11,17 +11,17 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_operator import render
-from vendorsync_operator.live import LiveJob
-from vendorsync_operator.verdicts import Progress
-from vendorsync_operator.visit import Visit, owns
+from vendorsync_operator.cache.live import LiveJob
+from vendorsync_operator.reconcile.visit import Visit, owns
+from vendorsync_operator.spec import render
+from vendorsync_operator.status.verdicts import Progress
 
 if TYPE_CHECKING:
-    from vendorsync_operator.accept import Accepted
-    from vendorsync_operator.cache import Cache
-    from vendorsync_operator.live import Key, LiveCronJob
+    from vendorsync_operator.cache.cache import Cache
+    from vendorsync_operator.cache.live import Key, LiveCronJob
     from vendorsync_operator.ports import Cluster
     from vendorsync_operator.settings import Settings
+    from vendorsync_operator.spec.accept import Accepted
 
 logger = logging.getLogger(__name__)
 

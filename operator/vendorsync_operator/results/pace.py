@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from vendorsync_api.reasons import ExitCode, RunReason
-from vendorsync_operator import runs
+from vendorsync_operator.results import runs
 
 if TYPE_CHECKING:
     from vendorsync_api.schedule import Timetable

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-    from vendorsync_operator.picture import Part
     from vendorsync_operator.pulse import Pulse
+    from vendorsync_operator.watch.picture import Part
 
 logger = logging.getLogger(__name__)
 

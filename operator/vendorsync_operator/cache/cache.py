@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from vendorsync_operator.live import LiveCronJob, LiveJob, LiveResource
-from vendorsync_operator.store import Store
+from vendorsync_operator.cache.live import LiveCronJob, LiveJob, LiveResource
+from vendorsync_operator.cache.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vendorsync_operator.live import Claim, Document, Key
+    from vendorsync_operator.cache.live import Claim, Document, Key
 
 
 class Cache:

@@ -15,17 +15,18 @@ from vendorsync_api.v1alpha1 import (
     VendorStatus,
     VendorSyncStatus,
 )
-from vendorsync_operator import brevity, delays, pace, runs
 from vendorsync_operator.bounds import cut_bytes
-from vendorsync_operator.verdicts import Sight, conditions, timestamp
+from vendorsync_operator.results import delays, pace, runs
+from vendorsync_operator.status import brevity
+from vendorsync_operator.status.verdicts import Sight, conditions, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vendorsync_api.schedule import Timetable
-    from vendorsync_operator.live import LiveCronJob
-    from vendorsync_operator.prose import Problem
-    from vendorsync_operator.resolve import Assignment
+    from vendorsync_operator.cache.live import LiveCronJob
+    from vendorsync_operator.spec.resolve import Assignment
+    from vendorsync_operator.status.prose import Problem
 
 
 _NO_FAILURES = (Result.SUCCEEDED, Result.SKIPPED, Result.UNKNOWN)

@@ -7,20 +7,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import DelayReason
-from vendorsync_operator import delays, runs, status
-from vendorsync_operator.live import LiveCronJob, LiveJob
-from vendorsync_operator.lookout import Finding, Lookout, Ration
+from vendorsync_operator.cache.live import LiveCronJob, LiveJob
 from vendorsync_operator.ports import RefusedError
-from vendorsync_operator.visit import RETRY_SECONDS, Visit, owns
+from vendorsync_operator.reconcile.visit import RETRY_SECONDS, Visit, owns
+from vendorsync_operator.results import delays, runs
+from vendorsync_operator.results.lookout import Finding, Lookout, Ration
+from vendorsync_operator.status import status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from vendorsync_api.v1alpha1 import Delay
-    from vendorsync_operator.accept import Accepted
-    from vendorsync_operator.cache import Cache
+    from vendorsync_operator.cache.cache import Cache
     from vendorsync_operator.ports import Cluster
+    from vendorsync_operator.spec.accept import Accepted
 
 logger = logging.getLogger(__name__)
 

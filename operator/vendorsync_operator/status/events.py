@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from vendorsync_api.group import KIND
 from vendorsync_api.reasons import ConditionReason, Result, RunReason
 from vendorsync_api.v1alpha1 import API_VERSION
-from vendorsync_operator import runs
 from vendorsync_operator.bounds import cut_bytes
+from vendorsync_operator.results import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

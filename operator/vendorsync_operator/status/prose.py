@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from vendorsync_api.reasons import ConditionReason
-from vendorsync_operator import runs
 from vendorsync_operator.bounds import cut_bytes
+from vendorsync_operator.results import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

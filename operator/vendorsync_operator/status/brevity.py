@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from vendorsync_api.reasons import Result, RunReason, Trigger
 from vendorsync_api.v1alpha1 import Delay
-from vendorsync_operator import runs
 from vendorsync_operator.bounds import cut_bytes
+from vendorsync_operator.results import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

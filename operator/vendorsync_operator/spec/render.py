@@ -11,14 +11,14 @@ from vendorsync_api.group import KIND
 from vendorsync_api.reasons import ExitCode
 from vendorsync_api.schedule import DAYS, time_of_day
 from vendorsync_api.v1alpha1 import API_VERSION
-from vendorsync_operator import quantity
 from vendorsync_operator.names import request_job_name
+from vendorsync_operator.spec import quantity
 
 if TYPE_CHECKING:
     from vendorsync_api.schedule import Timetable
     from vendorsync_api.v1alpha1 import ResourceAmounts, RunSettings, VendorSync
-    from vendorsync_operator.accept import Accepted
     from vendorsync_operator.settings import Settings
+    from vendorsync_operator.spec.accept import Accepted
 
 
 _DAY = 86_400

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from vendorsync_api.reasons import ConditionReason
 from vendorsync_api.v1alpha1 import VendorStatus
-from vendorsync_operator import runs
-from vendorsync_operator.contest import Contest
 from vendorsync_operator.ports import RefusedError
-from vendorsync_operator.prose import Problem
-from vendorsync_operator.verdicts import Progress
+from vendorsync_operator.reconcile.contest import Contest
+from vendorsync_operator.results import runs
+from vendorsync_operator.status.prose import Problem
+from vendorsync_operator.status.verdicts import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from vendorsync_api.v1alpha1 import VendorSync
-    from vendorsync_operator.accept import Accepted
-    from vendorsync_operator.live import LiveCronJob, LiveResource
-    from vendorsync_operator.lookout import Lookout
-    from vendorsync_operator.resolve import Assignment
+    from vendorsync_operator.cache.live import LiveCronJob, LiveResource
+    from vendorsync_operator.results.lookout import Lookout
+    from vendorsync_operator.spec.accept import Accepted
+    from vendorsync_operator.spec.resolve import Assignment
 
 Document = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""Pure: what a spec leads to, and why it is refused."""
