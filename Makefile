@@ -41,7 +41,6 @@ fast: .venv/installed
 	 wait $$half; half=$$?; cat .cache/half.txt; exit $$((half | rest))
 
 test: lint  ## everything CI runs, on a real cluster and a real PostgreSQL
-	@$(BIN)/python -m dev.timed "test cluster" $(BIN)/python -m dev.cluster --name test up
 	@$(BIN)/python -m dev.timed "generated files" $(BIN)/python -m dev.generate --check
 	@$(BIN)/python -m dev.suite
 

@@ -1,14 +1,15 @@
-"""`python -m dev.suite`: all tests, in two parts, and how they ended in one closing line.
+"""`python -m dev.suite`: all tests, in three parts, and how they ended in one closing line.
 
-Tests on clusters run one by one, since clusters share the machine's network, and they wait more
-than they compute. What needs no cluster runs beside them, on the time of the processors that they
-leave. Rows, coverage, times and outcomes are of both parts together.
+The parts run at once. Tests on the cluster run one by one, and so do those on planes, since both
+wait more than they compute. What needs neither runs beside them, on the time of the processors that
+they leave. Rows, coverage, times and outcomes are of all parts together.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -77,10 +78,17 @@ class Running:
         print(f"[{self.part.title}: {time.monotonic() - self.started:.0f} s]", flush=True)
         return code
 
+    def cut_off(self) -> None:
+        """End it if it still runs, as Ctrl-C does: pytest then takes down what tests have made."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait()
+
 
 ALONE: Final = Part("tests without a cluster", ("-m", "not e2e", *WORKERS), nice=_LEAST)
-CLUSTERS: Final = Part("tests on clusters", ("-m", "e2e"))
-PARTS: Final = (ALONE, CLUSTERS)
+PLANES: Final = Part("tests on planes", ("-m", "e2e", "tests/plane"))
+CLUSTER: Final = Part("tests on the cluster", ("-m", "e2e", "--ignore=tests/plane"))
+PARTS: Final = (ALONE, PLANES, CLUSTER)
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,13 @@ class Ending:
         return f"{self.outcomes['passed']} passed, {failed} failed, {skipped} skipped"
 
 
+_UP: Final = ("dev.cluster", "--name", "test", "up")
+_CLUSTER_UP: Final = (
+    *(sys.executable, "-m", "dev.timed", "test cluster"),
+    *(sys.executable, "-m", *_UP),
+)
+
+
 def merged(files: Iterable[Path]) -> dict[str, Any]:
     """Return the JSON objects of files as one; a file that does not exist has none."""
     found: dict[str, Any] = {}
@@ -134,12 +149,14 @@ def _report_coverage() -> None:
 def main() -> int:
     """Run the suite; the closing line is the last one."""
     CACHE.mkdir(exist_ok=True)
-    beside = ALONE.start(ALONE.left("output"))
+    beside = [part.start(part.left("output")) for part in (ALONE, PLANES)]
     try:
-        codes = [CLUSTERS.start().end(), beside.end()]
+        if code := subprocess.run(_CLUSTER_UP, check=False).returncode:
+            return code
+        codes = [running.end() for running in (CLUSTER.start(), *beside)]
     finally:
-        if beside.process.poll() is None:
-            beside.process.terminate()
+        for running in beside:
+            running.cut_off()
     ROWS.write_text(json.dumps(merged(part.left("rows") for part in PARTS)), encoding="utf-8")
     _report_coverage()
     ending = Ending.read(*(part.left("sums") for part in PARTS))

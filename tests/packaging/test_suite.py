@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.suite import PARTS, SLOWEST, Ending
+from dev.suite import PARTS, SLOWEST, WORKERS, Ending
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,10 +71,16 @@ def pytest_run(*options):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_every_test_is_in_one_part():
-    first, second = (part.options[part.options.index("-m") + 1] for part in PARTS)
+    def collected(*options):
+        text = pytest_run("--collect-only", "-p", "no:xdist", *options)[1]
+        return Counter(line for line in text.splitlines() if "::" in line)
 
-    assert first == f"not {second}"
+    def chosen(part):
+        return [option for option in part.options if option not in WORKERS]
+
+    assert sum((collected(*chosen(part)) for part in PARTS), Counter()) == collected()
 
 
 @pytest.mark.slow
