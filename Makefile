@@ -40,9 +40,9 @@ fast: .venv/installed
 	 $(BIN)/pytest --quiet --fast --ignore=tests/controller; rest=$$?; \
 	 wait $$half; half=$$?; cat .cache/half.txt; exit $$((half | rest))
 
-test: lint  ## everything CI runs, on a real cluster and a real PostgreSQL
+test: lint  ## everything CI runs, on a real cluster and a real PostgreSQL; COVER=1 shows lines not run
 	@$(BIN)/python -m dev.timed "generated files" $(BIN)/python -m dev.generate --check
-	@$(BIN)/python -m dev.suite
+	@$(BIN)/python -m dev.suite $(if $(COVER),--cover)
 
 demo: .venv/installed  ## from a checkout to plants in PostgreSQL on a real cluster
 	@$(BIN)/python -m dev.demo up

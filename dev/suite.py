@@ -1,8 +1,9 @@
-"""`python -m dev.suite`: all tests, in three parts, and how they ended in one closing line.
+"""`python -m dev.suite [--cover]`: all tests, in three parts, with one closing line.
 
-The parts run at once. Tests on the cluster run one by one, and so do those on planes, since both
+The parts run at once. Tests on the cluster run one by one and those on planes two by two, since both
 wait more than they compute. What needs neither runs beside them, on the time of the processors that
-they leave. Rows, coverage, times and outcomes are of all parts together.
+they leave. Rows, times and outcomes are of all parts together, and with --cover the table of lines
+that no test ran, which takes a good deal longer.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ CACHE: Final = Path(__file__).resolve().parents[1] / ".cache"
 ROWS: Final = CACHE / "rows.json"
 SLOWEST: Final = 15
 WORKERS: Final = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+PAIR: Final = ("--numprocesses=2", "--dist=loadfile")
 _LEAST: Final = 19
 """The niceness that leaves all others the processors."""
 
@@ -44,20 +46,21 @@ class Part:
         """Return where it leaves its `rows`, its `sums`, its `coverage` and what it prints."""
         return CACHE / f"{self.title.replace(' ', '-')}-{what}"
 
-    @property
-    def command(self) -> list[str]:
-        """What runs it."""
-        found = [sys.executable, "-m", "pytest", *self.options, "--cov", "--cov-report="]
+    def command(self, *, cover: bool) -> list[str]:
+        """Return what runs it."""
+        found = [sys.executable, "-m", "pytest", *self.options]
+        found += ["--cov", "--cov-report="] if cover else []
         found += [f"--rows={self.left('rows')}", f"--sums={self.left('sums')}"]
         return ["nice", "-n", str(self.nice), *found] if self.nice else found
 
-    def start(self, output: Path | None = None) -> Running:
+    def start(self, *, cover: bool, output: Path | None = None) -> Running:
         """Start it; what it prints goes to a file if there is one."""
-        for what in ("rows", "sums"):
+        for what in ("rows", "sums", "coverage"):
             self.left(what).unlink(missing_ok=True)
         env = os.environ | {"COVERAGE_FILE": str(self.left("coverage"))}
         file = output.open("wb") if output else None
-        process = subprocess.Popen(self.command, env=env, stdout=file, stderr=file)
+        command = self.command(cover=cover)
+        process = subprocess.Popen(command, env=env, stdout=file, stderr=file)
         return Running(self, process, time.monotonic(), output)
 
 
@@ -86,7 +89,7 @@ class Running:
 
 
 ALONE: Final = Part("tests without a cluster", ("-m", "not e2e", *WORKERS), nice=_LEAST)
-PLANES: Final = Part("tests on planes", ("-m", "e2e", "tests/plane"))
+PLANES: Final = Part("tests on planes", ("-m", "e2e", "tests/plane", *PAIR))
 CLUSTER: Final = Part("tests on the cluster", ("-m", "e2e", "--ignore=tests/plane"))
 PARTS: Final = (ALONE, PLANES, CLUSTER)
 
@@ -146,19 +149,20 @@ def _report_coverage() -> None:
         subprocess.run([sys.executable, "-m", "coverage", *arguments], check=False)
 
 
-def main() -> int:
+def main(*, cover: bool) -> int:
     """Run the suite; the closing line is the last one."""
     CACHE.mkdir(exist_ok=True)
-    beside = [part.start(part.left("output")) for part in (ALONE, PLANES)]
+    beside = [part.start(cover=cover, output=part.left("output")) for part in (ALONE, PLANES)]
     try:
         if code := subprocess.run(_CLUSTER_UP, check=False).returncode:
             return code
-        codes = [running.end() for running in (CLUSTER.start(), *beside)]
+        codes = [running.end() for running in (CLUSTER.start(cover=cover), *beside)]
     finally:
         for running in beside:
             running.cut_off()
     ROWS.write_text(json.dumps(merged(part.left("rows") for part in PARTS)), encoding="utf-8")
-    _report_coverage()
+    if cover:
+        _report_coverage()
     ending = Ending.read(*(part.left("sums") for part in PARTS))
     print(f"the slowest files:\n{ending.slowest}")
     rows.main(ROWS, summary=True)
@@ -167,4 +171,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(cover="--cover" in sys.argv[1:]))

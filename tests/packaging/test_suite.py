@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.suite import PARTS, SLOWEST, WORKERS, Ending
+from dev.suite import PAIR, PARTS, SLOWEST, WORKERS, Ending
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +52,12 @@ def test_the_slowest_files_are_listed_with_the_time_of_all_parts(left):
     assert lines[1] == "   19.0 s  tests/test_19.py"
 
 
+def test_what_is_covered_is_looked_at_on_demand():
+    for part in PARTS:
+        assert "--cov" in part.command(cover=True)
+        assert "--cov" not in part.command(cover=False)
+
+
 def test_ci_finds_the_closing_line():
     (pattern,) = re.findall(r"grep -E '(.*?)'", (ROOT / ".ci" / "run").read_text())
 
@@ -78,7 +84,7 @@ def test_every_test_is_in_one_part():
         return Counter(line for line in text.splitlines() if "::" in line)
 
     def chosen(part):
-        return [option for option in part.options if option not in WORKERS]
+        return [option for option in part.options if option not in (*WORKERS, *PAIR)]
 
     assert sum((collected(*chosen(part)) for part in PARTS), Counter()) == collected()
 

@@ -15,6 +15,10 @@ from dev.plane.proxy import Proxy
 from tests.plane.scene import Scene
 
 
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").replace("gw", "-")
+"""Of several processes that share the files of this folder each has planes of its own."""
+
+
 def pytest_collection_modifyitems(items):
     unfit = sys.platform != "linux" or os.geteuid() != 0
     for item in items:
@@ -26,13 +30,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def module_plane():
-    with Plane("test-plane") as plane:
+    with Plane(f"test-plane{WORKER}") as plane:
         yield plane
 
 
 @pytest.fixture(scope="module")
 def module_controlled_plane():
-    with Plane("test-controlled", controllers=True) as plane:
+    with Plane(f"test-controlled{WORKER}", controllers=True) as plane:
         yield plane
 
 
