@@ -1,9 +1,9 @@
 """`python -m dev.suite [--cover]`: all tests, in three parts, with one closing line.
 
-The parts run at once. Tests on the cluster run one by one and those on planes two by two, since both
-wait more than they compute. What needs neither runs beside them, on the time of the processors that
-they leave. Rows, times and outcomes are of all parts together, and with --cover the table of lines
-that no test ran, which takes a good deal longer.
+The parts run at once. Tests on the cluster run one by one and those on planes two by two, since
+both wait more than they compute. What needs neither runs beside them, on the time of the processors
+that they leave. Rows, times and outcomes are of all parts together, and with --cover the table of
+lines that no test ran, which takes a good deal longer.
 """
 
 from __future__ import annotations

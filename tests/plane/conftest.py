@@ -14,7 +14,6 @@ from dev.plane import Plane
 from dev.plane.proxy import Proxy
 from tests.plane.scene import Scene
 
-
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").replace("gw", "-")
 """Of several processes that share the files of this folder each has planes of its own."""
 
