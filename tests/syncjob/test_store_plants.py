@@ -107,6 +107,13 @@ def test_columns_that_people_edit_stay_as_they_are(app):
     assert app.rows("SELECT name, note FROM plants") == [("renamed", "call first")]
 
 
+def test_a_status_that_the_vendor_does_not_tell_keeps_its_value(app):
+    write(app, [plant(1, status="offline")])
+    write(app, [plant(1, name="renamed", status=None)])
+
+    assert app.rows("SELECT name, status FROM plants") == [("renamed", "offline")]
+
+
 def test_a_capacity_that_the_vendor_leaves_out_keeps_its_value(app):
     write(app, [plant(1)])
     write(app, [plant(1, name="renamed", capacity_kw=None)])

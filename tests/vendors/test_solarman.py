@@ -10,6 +10,7 @@ import pytest
 from tests.vendors.clouds import CLOUDS
 from tests.vendors.recorded import RecordedClient, once_with
 from vendorsync_job.errors import (
+    AccountLockedError,
     CredentialsRejectedError,
     QuotaExhaustedError,
     ThrottledError,
@@ -21,6 +22,7 @@ from vendorsync_job.errors import (
 from vendorsync_job.models import AlertQuery
 from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.solarman import SolarmanAdapter
+from vendorsync_job.vendors.words import MOST, Words
 
 CREDENTIALS = CLOUDS["solarman"].credentials
 # SHA-256 of `Sim-Passw0rd!`, computed elsewhere.
@@ -142,10 +144,40 @@ def test_a_station_becomes_a_plant_in_our_units():
 
 @pytest.mark.parametrize(
     ("sent", "status"),
-    [("PARTIAL_OFFLINE", "partial"), ("ALL_OFFLINE", "offline"), ("NEW", None), (None, None)],
+    [
+        ("PARTIAL_OFFLINE", "partial"),
+        (" ALL_OFFLINE", "offline"),
+        ("Normal\n", "online"),
+        ("NEW", None),
+        (" ", None),
+        (1, None),
+        (None, None),
+    ],
 )
 def test_a_network_status_becomes_one_of_ours_or_none(sent, status):
     assert listed(networkStatus=sent).records[0].status == status
+
+
+def test_a_word_that_is_not_known_is_logged_once(caplog):
+    words = Words("networkStatus", {"NORMAL": "online"})
+
+    for word in ("ASLEEP", "NORMAL", "ASLEEP", " ", *(f"word {n}" for n in range(100))):
+        words(word)
+
+    told = [record.word for record in caplog.records]
+    assert told[0] == "ASLEEP"
+    assert len(told) == len(set(told)) == MOST
+
+
+@pytest.mark.parametrize("code", ["2101028", "2101035", "2101036"])
+def test_what_refuses_the_login_there_refuses_a_call_elsewhere(code):
+    answer = {"success": False, "code": code, "msg": None}
+    made, _ = adapter(answer, answer)
+
+    with pytest.raises(CredentialsRejectedError, match=rf"code {code}; check the account's name"):
+        made.authenticate()
+    with pytest.raises(VendorRefusedError):
+        list(made.plants(once_with("sim-token")))
 
 
 @pytest.mark.parametrize("zone", ["PRC", "Asia/Kolkata"])
@@ -170,7 +202,7 @@ def test_an_id_as_text_is_the_same_plant():
         ("2101018", CredentialsRejectedError),
         ("2101020", CredentialsRejectedError),
         ("2101025", CredentialsRejectedError),
-        ("2101009", VendorRefusedError),
+        ("2101009", AccountLockedError),
         ("2101023", VendorRefusedError),
         ("2101026", VendorRefusedError),
         ("9999999", VendorRefusedError),

@@ -80,7 +80,7 @@ def test_the_login_sends_keys_in_header_and_body_and_the_password_as_it_is():
     [
         ("-1", r"does not exist on this gateway.*baseURL.*https://gateway\.isolarcloud\.in"),
         (-1, "does not exist on this gateway"),
-        ("0", "password is wrong"),
+        ("0", r"the account or its password is wrong, or the account is on another gateway"),
         ("7", "login_state 7: sim words"),
     ],
     ids=repr,
@@ -89,6 +89,25 @@ def test_a_refused_login_is_told_by_its_state_though_the_answer_says_success(sta
     made, _ = adapter(wrapped({"login_state": state, "token": None, "msg": "sim words"}))
 
     with pytest.raises(CredentialsRejectedError, match=words):
+        made.authenticate()
+
+
+@pytest.mark.fault("V2")
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [("1", "; 1 try left before the lock$"), (3, "; 3 tries left before the lock$")],
+)
+def test_a_wrong_password_tells_how_many_tries_are_left(left, words):
+    made, _ = adapter(wrapped({"login_state": "0", "token": None, "remain_times": left}))
+
+    with pytest.raises(CredentialsRejectedError, match=words):
+        made.authenticate()
+
+
+def test_a_refusal_without_words_shows_no_word_of_python():
+    made, _ = adapter({"result_code": "201", "result_msg": None, "result_data": None})
+
+    with pytest.raises(VendorRefusedError, match=r"with code 201$"):
         made.authenticate()
 
 

@@ -81,7 +81,7 @@ PLANTS = Wanted(
     },
     others={},
     # A vendor that once leaves the capacity out has not taken the panels away.
-    kept=frozenset({"capacity_kw"}),
+    kept=frozenset({"capacity_kw", "status"}),
     vanishes=True,
 )
 ALERTS = Wanted(

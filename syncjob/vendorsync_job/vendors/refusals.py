@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vendorsync_job.errors import (
+    AccountLockedError,
     CredentialsRejectedError,
     QuotaExhaustedError,
     SyncError,
@@ -31,6 +32,9 @@ class Refusals:
     title: str
     token_expired: frozenset[str] = frozenset()
     credentials_rejected: frozenset[str] = frozenset()
+    login_rejected: frozenset[str] = frozenset()
+    """Codes that refuse the credentials at the login; elsewhere they refuse the call."""
+    locked: frozenset[str] = frozenset()
     throttled: frozenset[str] = frozenset()
     quota_exhausted: Mapping[str, float | None] = field(default_factory=dict)
     transient: frozenset[str] = frozenset()
@@ -42,9 +46,10 @@ class Refusals:
         At the login a lost token makes no sense: there it means that the credentials are refused.
         """
         advice = self.advice.get(code)
+        said = f" ({vendor_words(words)})" if words not in (None, "") else ""
         message = (
             f"{self.title} answered {path} with code {cleaned(code)[:20]}"
-            f" ({vendor_words(words)}){'; ' + advice if advice else ''}"
+            f"{said}{'; ' + advice if advice else ''}"
         )
         if code in self.quota_exhausted:
             return QuotaExhaustedError(message, self.quota_exhausted[code])
@@ -52,6 +57,10 @@ class Refusals:
             return TokenExpiredError(message)
         if code in self.token_expired | self.credentials_rejected:
             return CredentialsRejectedError(message)
+        if login and code in self.login_rejected:
+            return CredentialsRejectedError(message)
+        if code in self.locked:
+            return AccountLockedError(message)
         if code in self.throttled:
             return ThrottledError(message)
         if code in self.transient:

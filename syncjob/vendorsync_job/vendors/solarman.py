@@ -15,6 +15,7 @@ from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
 from vendorsync_job.vendors.pages import read_page
 from vendorsync_job.vendors.refusals import Refusals
+from vendorsync_job.vendors.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,22 +30,32 @@ ALERT_PATH: Final = "/station/v1.0/alertV2"
 WINDOW: Final = timedelta(days=29)
 """From the first day to the last: 30 days with both of them, and more is refused (2101012)."""
 IDENTITIES: Final = ("email", "username", "mobile")
+ACCOUNT: Final = "check the account's name, its password and the option orgId"
 REFUSALS: Final = Refusals(
     title=SOLARMAN.title,
     token_expired=frozenset({"2101017", "2101019"}),
     credentials_rejected=frozenset({"2101018", "2101020", "2101021", "2101025"}),
+    login_rejected=frozenset({"2101028", "2101035", "2101036"}),
+    locked=frozenset({"2101009"}),
     throttled=frozenset({"2101002"}),
     # The allowance is a year's; when it began is not told.
     quota_exhausted={"2101010": None},
     transient=frozenset({"3201001", "3501004"}),
     advice={
+        "2101009": "the vendor locked the appId or this interface of it: write to its support",
         "2101018": "check appId",
         "2101020": "check the option orgId",
         "2101021": "check appId",
+        "2101022": "check the option orgId: an account may be a personal one and one of a company",
         "2101025": "check appSecret, the account's name and its password",
+        "2101028": ACCOUNT,
+        "2101035": ACCOUNT,
+        "2101036": ACCOUNT,
     },
 )
-STATUS: Final = {"NORMAL": "online", "PARTIAL_OFFLINE": "partial", "ALL_OFFLINE": "offline"}
+STATUS: Final = Words(
+    "networkStatus", {"NORMAL": "online", "PARTIAL_OFFLINE": "partial", "ALL_OFFLINE": "offline"}
+)
 NO_STATION: Final = "2101031"
 SEVERITY: Final = {0: "LOW", 1: "MEDIUM", 2: "HIGH"}
 ABOUT_SAFETY: Final = frozenset({2, 3})
@@ -165,7 +176,7 @@ def _plant(row: normalise.Row) -> Plant:
         normalise.text(row.get("locationAddress"), "locationAddress"),
         normalise.time_zone(row.get("regionTimezone")),
         normalise.text(row.get("type"), "type", 64),
-        STATUS.get(str(row.get("networkStatus"))),
+        STATUS(row.get("networkStatus")),
         normalise.unix_time(row.get("startOperatingTime"), "startOperatingTime"),
     )
 

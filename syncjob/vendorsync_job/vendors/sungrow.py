@@ -53,10 +53,12 @@ REFUSALS: Final = Refusals(
         "E919": "add the account to the application's whitelist",
     },
 )
+ELSEWHERE: Final = (
+    f"the account is on another gateway: set baseURL to its own one: {', '.join(SUNGROW.endpoints)}"
+)
 LOGIN_REFUSED: Final = {
-    "-1": "the account does not exist on this gateway; if the name is right, set baseURL to the"
-    f" account's own gateway: {', '.join(SUNGROW.endpoints)}",
-    "0": "the password is wrong",
+    "-1": f"the account does not exist on this gateway; if the name is right, {ELSEWHERE}",
+    "0": f"the account or its password is wrong, or {ELSEWHERE}",
 }
 LOCKED: Final = {
     "2": "the account is locked after wrong passwords",
@@ -99,12 +101,8 @@ class SungrowAdapter:
         )
         state, token = str(result.get("login_state")), result.get("token")
         if state != "1":
-            why = (LOGIN_REFUSED | LOCKED).get(state) or normalise.vendor_words(result.get("msg"))
             refused = AccountLockedError if state in LOCKED else CredentialsRejectedError
-            raise refused(
-                f"{SUNGROW.title} refused the login with login_state"
-                f" {normalise.cleaned(state)[:20]}: {why}"
-            )
+            raise refused(_why(state, result))
         if not isinstance(token, str) or not token:
             raise VendorContractError(f"{SUNGROW.title} answered {LOGIN_PATH} without a token")
         return Grant(token, default_lifetime=DAY)
@@ -155,6 +153,17 @@ class SungrowAdapter:
         if not isinstance(result, dict):
             raise VendorContractError(f"{SUNGROW.title} answered {path} without result_data")
         return result
+
+
+def _why(state: str, result: Mapping[str, Any]) -> str:
+    """Return one sentence about a refused login, with the tries that are left if it tells."""
+    said = f"{SUNGROW.title} refused the login with login_state {normalise.cleaned(state)[:20]}"
+    why = (LOGIN_REFUSED | LOCKED).get(state)
+    if why is None and result.get("msg") not in (None, ""):
+        why = normalise.vendor_words(result.get("msg"))
+    left = normalise.whole(result.get("remain_times"))
+    tries = "" if left is None else f"; {left} tr{'y' if left == 1 else 'ies'} left before the lock"
+    return f"{said}{': ' + why if why else ''}{tries}"
 
 
 def _page(result: Mapping[str, Any]) -> Page[Plant]:
