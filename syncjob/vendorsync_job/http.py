@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import random
-import re
 import ssl
 import threading
 import time
@@ -30,6 +29,7 @@ from vendorsync_job.errors import (
 )
 from vendorsync_job.network import Deadline, GuardedBackend, resolve
 from vendorsync_job.ports import Purpose
+from vendorsync_job.tokens import FIELD_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,8 +44,6 @@ HEADERS: Final = {
     "Accept-Encoding": "gzip",
     "User-Agent": "vendorsync",
 }
-FIELD_VALUE: Final = re.compile(r"[!-~]+([ \t]+[!-~]+)*")
-"""What every server understands (RFC 9110, 5.5)."""
 PATIENCE: Final = 5.0
 """Seconds of `Retry-After` that a 503 may ask for and still be tried again in the same run."""
 
@@ -105,7 +103,8 @@ class HttpVendorClient:
         backend = GuardedBackend(
             allow_private=allow_private, deadline=self._deadline, clock=clock, resolve=resolve
         )
-        self._http = _client(origin, PoolTransport(_tls_context(ca_file), backend), limits)
+        self._transport = PoolTransport(_tls_context(ca_file), backend)
+        self._http = _client(origin, self._transport, limits)
 
     def __enter__(self) -> Self:
         return self
@@ -205,16 +204,16 @@ class HttpVendorClient:
 
     def _attempt(self, request: httpx.Request, call: str, purpose: Purpose) -> dict[str, Any]:
         """Send once; RepeatableError wraps what another try may cure."""
-        now = self._clock()
-        late = self._late(f"before {call} of {self._title}")
-        if late is not None:
-            raise late
+        self._check_time(call)
+        # An allowance that turns soon is waited for, which is no time of the call's.
         self._spend(purpose)
+        self._check_time(call)
         with self._counting:
             self.calls += 1
-        self._deadline.at = min(now + self._limits.total, self._pages_deadline)
+        self._deadline.at = min(self._clock() + self._limits.total, self._pages_deadline)
         try:
-            response = self._http.send(request, stream=True)
+            # Not by the client: it would keep cookies, and read where a redirect leads.
+            response = self._transport.handle_request(request)
             try:
                 return self._read(response, call)
             finally:
@@ -223,6 +222,11 @@ class HttpVendorClient:
             raise self._failure(error, call) from error
         finally:
             self._deadline.at = math.inf
+
+    def _check_time(self, call: str) -> None:
+        late = self._late(f"before {call} of {self._title}")
+        if late is not None:
+            raise late
 
     def _late(self, when: str) -> DeadlineExceededError | ListingTimeoutError | None:
         """Return the error of the deadline that has passed, the run's before the pages'."""

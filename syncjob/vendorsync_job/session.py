@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from vendorsync_job.errors import CredentialsRejectedError, TokenExpiredError
-from vendorsync_job.tokens import is_fresh, token
+from vendorsync_job.errors import CredentialsRejectedError, TokenExpiredError, VendorRefusedError
+from vendorsync_job.tokens import is_fresh, require_sendable, token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ class AccountSession:
     def call(self, request: Callable[[Token], Answer]) -> Answer:
         """Run the request; when the vendor does not know the token, renew it and repeat once.
 
+        HTTP 401 says the same of the token the first time, and that the vendor refuses the second.
         Raises CredentialsRejectedError when the renewed token is refused as well, and
         AccountSharedError when tokens have been taken away too often.
         """
@@ -55,7 +57,11 @@ class AccountSession:
         try:
             return request(used)
         except TokenExpiredError:
-            renewed = self._renewed(used)
+            renewed = self._renewed(used, is_unknown=True)
+        except VendorRefusedError as error:
+            if error.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            renewed = self._renewed(used, is_unknown=False)
         try:
             return request(renewed)
         except TokenExpiredError as error:
@@ -73,13 +79,17 @@ class AccountSession:
                 self._held = stored
             return self._held
 
-    def _renewed(self, used: Token) -> Token:
-        """Return a token other than `used`: another thread's or process's, else a new one."""
+    def _renewed(self, used: Token, *, is_unknown: bool) -> Token:
+        """Return a token other than `used`: another thread's or process's, else a new one.
+
+        Only of one that the vendor says it does not know it may be that somebody took it.
+        """
         with self._lock:
             if self._held is None or self._held.value == used.value:
-                self._on_refused(used)
+                if is_unknown:
+                    self._on_refused(used)
                 self._held = self._store.refresh(used, self._log_in)
             return self._held
 
     def _log_in(self) -> Token:
-        return token(self._login(), self._clock())
+        return token(require_sendable(self._login()), self._clock())

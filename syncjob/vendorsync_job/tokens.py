@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from vendorsync_job.errors import VendorContractError
 from vendorsync_job.models import Token
 
 if TYPE_CHECKING:
     from vendorsync_job.models import Grant
 
+FIELD_VALUE: Final = re.compile(r"[!-~]+([ \t]+[!-~]+)*")
+"""What every server understands as the value of a header (RFC 9110, 5.5)."""
 LONGEST_BUFFER: Final = 300.0
 BUFFER_SHARE: Final = 0.2
 LONGEST_LIFETIME: Final = 10 * 366 * 86_400.0
@@ -43,6 +47,16 @@ def token(grant: Grant, now: datetime, generation: int = 0) -> Token:
         metadata=grant.metadata,
         refresh_token=grant.refresh_token,
     )
+
+
+def require_sendable(grant: Grant) -> Grant:
+    """Return a grant whose token can be sent, or raise VendorContractError, without its value."""
+    if not FIELD_VALUE.fullmatch(grant.token):
+        raise VendorContractError(
+            "the vendor answered the login with a token that cannot be sent: it is blank, or has"
+            " blanks at an end or characters outside ASCII"
+        )
+    return grant
 
 
 def is_fresh(token: Token, now: datetime, needed: float = 0.0) -> bool:

@@ -268,6 +268,39 @@ def test_no_redirect_is_followed(tmp_path, status, target):
 
 @pytest.mark.fault("S1")
 @pytest.mark.parametrize(
+    "location",
+    ["http://[bad", "https://x:abc/", "https://a b:99999999/", "\u00e9", "//", "mailto:a@b"],
+)
+def test_a_redirect_to_nonsense_is_the_vendors_fault(tmp_path, location):
+    ca_file = issue(("localhost",)).write(tmp_path)
+    lines = ["HTTP/1.1 302 Found", f"Location: {location}", "Content-Length: 0", "", ""]
+    with (
+        listening(server_context(tmp_path), "\r\n".join(lines).encode()) as (port, _),
+        pytest.raises(VendorContractError, match="a redirect is not followed"),
+    ):
+        authenticate(f"https://localhost:{port}", ca_file=ca_file)
+
+
+@pytest.mark.fault("S1")
+@pytest.mark.parametrize("cookie", ["sid=tracked; Path=/", "sid=\u00e9\u00ff", "sid=a\tb", "=;;"])
+def test_cookies_are_neither_kept_nor_read(tmp_path, cookie):
+    ca_file = issue(("localhost",)).write(tmp_path)
+    lines = ["HTTP/1.1 200 OK", f"Set-Cookie: {cookie}", "Connection: close", "", '{"ok": 1}']
+    answer = "\r\n".join(lines).encode()
+    with (
+        listening(server_context(tmp_path), answer) as (port, heard),
+        HttpVendorClient(
+            f"https://localhost:{port}", adapter_title="Sim", allow_private=True, ca_file=ca_file
+        ) as client,
+    ):
+        answers = [client.post(LIST, json={}) for _ in range(2)]
+
+    assert answers == [{"ok": 1}] * 2
+    assert not any(b"ookie" in request for request in heard if request)
+
+
+@pytest.mark.fault("S1")
+@pytest.mark.parametrize(
     "base_url",
     ["https://evil.example", "https://169.254.169.254/latest/meta-data", "https://localhost@10.0.0.1",
      "http://localhost", "https://[::ffff:169.254.169.254]"],

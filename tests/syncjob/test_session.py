@@ -8,7 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vendorsync_job.errors import CredentialsRejectedError, TokenExpiredError
+from vendorsync_job.errors import (
+    CredentialsRejectedError,
+    TokenExpiredError,
+    VendorContractError,
+    VendorRefusedError,
+)
 from vendorsync_job.models import Grant, Token
 from vendorsync_job.session import AccountSession
 
@@ -237,3 +242,51 @@ def test_a_clock_that_jumps_in_mid_run_costs_a_login_at_most(jump):
     for _ in range(5):
         lent.call(vendor.ask)
     assert vendor.logins <= 2
+
+
+class Unauthorized(Vendor):
+    """Answers HTTP 401 to tokens that it does not know, or to all."""
+
+    def __init__(self, status=401, *, always=False):
+        super().__init__()
+        self.status, self.always = status, always
+
+    def ask(self, token):
+        if self.always or token.value not in self.alive:
+            raise VendorRefusedError(f"Sim answered HTTP {self.status}", self.status)
+        return token.value
+
+
+def test_http_401_is_an_expired_token_once():
+    vendor = Unauthorized()
+    heard: list[Token] = []
+
+    found = session(Store(stored()), vendor, on_refused=heard.append).call(vendor.ask)
+
+    assert found == "sim-1"
+    # Nothing says that another program took the token.
+    assert heard == []
+
+
+def test_http_401_with_a_token_just_renewed_is_a_refusal():
+    vendor = Unauthorized(always=True)
+
+    with pytest.raises(VendorRefusedError, match="HTTP 401"):
+        session(Store(stored()), vendor).call(vendor.ask)
+
+    assert vendor.logins == 1
+
+
+@pytest.mark.parametrize("status", [403, None])
+def test_another_refusal_costs_no_login(status):
+    vendor = Unauthorized(status, always=True)
+
+    with pytest.raises(VendorRefusedError):
+        session(Store(stored()), vendor).call(vendor.ask)
+
+    assert vendor.logins == 0
+
+
+def test_a_login_that_brings_a_token_that_cannot_be_sent_breaks_the_contract():
+    with pytest.raises(VendorContractError, match="cannot be sent"):
+        AccountSession(Store(), lambda: Grant(" "), lambda: NOW).call(lambda token: token.value)

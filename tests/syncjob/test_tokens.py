@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vendorsync_job.errors import VendorContractError
 from vendorsync_job.models import Grant, Token
-from vendorsync_job.tokens import LONGEST_LIFETIME, is_fresh, jwt_lifetime, token
+from vendorsync_job.tokens import LONGEST_LIFETIME, is_fresh, jwt_lifetime, require_sendable, token
 
 NOW = datetime(2026, 2, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -193,3 +194,13 @@ def test_a_token_from_the_future_is_not_immortal_when_our_clock_was_set_back(ahe
 
 def test_a_token_is_not_shown():
     assert "sim-token" not in repr(token(Grant("sim-token", refresh_token="sim-token"), NOW))
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "sim ", "\tsim", "sim\u00a0token", "sim\ntoken", "\u00e9"]
+)
+def test_a_token_that_could_not_be_sent_is_refused_at_the_login(value):
+    with pytest.raises(VendorContractError, match="a token that cannot be sent") as refused:
+        require_sendable(Grant(value))
+
+    assert value.strip() == "" or value not in str(refused.value)

@@ -238,10 +238,11 @@ class AccountTokens:
         if stored.fingerprint != self._account.fingerprint:
             return None
         try:
-            brought = tokens.token(self._renew(old.refresh_token), self._clock())
+            grant = tokens.require_sendable(self._renew(old.refresh_token))
         except (TokenExpiredError, CredentialsRejectedError) as error:
             log.info("the refresh token is not good any more, so a login follows: %s", error)
             return None
+        brought = tokens.token(grant, self._clock())
         return self._heard(
             replace(brought, refresh_token=brought.refresh_token or old.refresh_token)
         )
