@@ -243,9 +243,8 @@ class AccountTokens:
             log.info("the refresh token is not good any more, so a login follows: %s", error)
             return None
         brought = tokens.token(grant, self._clock())
-        return self._heard(
-            replace(brought, refresh_token=brought.refresh_token or old.refresh_token)
-        )
+        kept = brought.refresh_token or old.refresh_token
+        return self._heard(replace(brought, refresh_token=kept))
 
     def _judge(self, cursor: Cursor, stored: Stored) -> AccountSharedError | None:
         """Note that a token was taken away; return the error of an account that is shared.
