@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
+from http import HTTPStatus
 from itertools import chain, count
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
@@ -27,6 +29,8 @@ LIST_PATH: Final = "/openapi/getPowerStationList"
 FAULT_PATH: Final = "/openapi/getFaultAlarmInfo"
 TIMESTAMP_PATH: Final = "/timestamp"
 CLOCK_TOLERANCE_SECONDS: Final = 300
+NO_PATH: Final = "E996"
+"""The one refusal that was recorded with HTTP 404."""
 MESSAGES: Final = {
     "001": "er_missing_parameter:appkey",
     "002": "er_missing_parameter:token",
@@ -43,7 +47,7 @@ MESSAGES: Final = {
     "E912": "er_x-access-key_illegal",
     "E913": "er_timestamp_expired",
     "E914": "er_appkey_access_key_mismatch",
-    "E996": "er_api_path_not_found",
+    NO_PATH: "er_api_path_not_found",
     "E999": "er_call_limit_per_hour",
 }
 
@@ -57,7 +61,7 @@ class Lock:
 
 
 class SungrowCloud:
-    """The cloud; every answer is HTTP 200, and a refused login is still result_code 1."""
+    """The cloud; answers are HTTP 200 but for an unknown path, a refused login has result_code 1."""
 
     name = "sungrow"
     listing = Listing(
@@ -134,7 +138,10 @@ class SungrowCloud:
         try:
             result = self._result(request)
         except RefusalError as refusal:
-            return Answer(self.refusal(refusal.code, MESSAGES[refusal.code]), refusal.code)
+            envelope = self.refusal(refusal.code, MESSAGES[refusal.code])
+            if refusal.code == NO_PATH:
+                return Reply(json.dumps(envelope).encode(), HTTPStatus.NOT_FOUND)
+            return Answer(envelope, refusal.code)
         state = result.get("login_state", "1")
         outcome = "ok" if state == "1" else f"login_state {state}"
         return Answer(self._envelope("1", "success", result), outcome)
@@ -206,7 +213,7 @@ class SungrowCloud:
         self._check_replay(application, body)
         known = request.path == LOGIN_PATH or request.path in self._routes
         if not known or request.method != "POST":
-            raise RefusalError("E996")
+            raise RefusalError(NO_PATH)
         self._spend(application)
         if request.path == LOGIN_PATH:
             return self._login(body)

@@ -32,7 +32,7 @@ Messages are one sentence, name the value at fault and hold no secret, no time a
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from vendorsync_api.reasons import RunReason
 
@@ -110,9 +110,13 @@ class TokenExpiredError(SyncError):
 
 
 class VendorError(SyncError):
-    """The vendor did not give what was asked for."""
+    """The vendor did not give what was asked for.
+
+    `answer` is the JSON object that came with a refusing status of HTTP, None for none.
+    """
 
     reason = RunReason.VENDOR_UNAVAILABLE
+    answer: dict[str, Any] | None = None
 
 
 class VendorContractError(VendorError):

@@ -8,6 +8,7 @@ import random
 import ssl
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -27,7 +28,13 @@ from vendorsync_job.errors import (
     VendorContractError,
     VendorUnavailableError,
 )
-from vendorsync_job.network import Deadline, GuardedBackend, resolve
+from vendorsync_job.network import (
+    Deadline,
+    GuardedBackend,
+    network_fault,
+    resolve,
+    tls_fault,
+)
 from vendorsync_job.ports import Purpose
 from vendorsync_job.tokens import FIELD_VALUE
 
@@ -44,6 +51,9 @@ HEADERS: Final = {
     "Accept-Encoding": "gzip",
     "User-Agent": "vendorsync",
 }
+BROKEN: Final = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+ENVELOPE: Final = 64 << 10
+"""Bytes of a refusal that are read for the vendor's own code."""
 PATIENCE: Final = 5.0
 """Seconds of `Retry-After` that a 503 may ask for and still be tried again in the same run."""
 
@@ -218,7 +228,7 @@ class HttpVendorClient:
                 return self._read(response, call)
             finally:
                 response.close()
-        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+        except BROKEN as error:
             raise self._failure(error, call) from error
         finally:
             self._deadline.at = math.inf
@@ -242,11 +252,11 @@ class HttpVendorClient:
         late = self._late(f"while waiting for {self._title} at {call}")
         if late is not None:
             return late
-        fault = _tls_fault(error)
+        fault = tls_fault(error)
         if fault is not None:
             return TLSFailedError(f"{self._title} at {self._http.base_url.host} {fault}")
         unsent = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout)
-        what = _network_fault(error)
+        what = network_fault(error)
         unavailable = VendorUnavailableError(f"{self._title} cannot be reached at {call}: {what}")
         unavailable.__cause__ = error
         return RepeatableError(unavailable, was_sent=not unsent)
@@ -260,14 +270,12 @@ class HttpVendorClient:
                 retry_after=answers.retry_after(response.headers),
             )
         if not response.is_success:
-            raise answers.refusal(response.status_code, response.headers, answered)
+            refused = answers.refusal(response.status_code, response.headers, answered)
+            with suppress(answers.UnreadableError, *BROKEN):
+                refused.answer = _json_object(response, ENVELOPE)
+            raise refused
         try:
-            return answers.json_object(
-                response.iter_raw(),
-                encoding=response.headers.get("Content-Encoding", ""),
-                content_type=response.headers.get("Content-Type", ""),
-                limit=self._limits.answer,
-            )
+            return _json_object(response, self._limits.answer)
         except answers.UnreadableError as error:
             raise VendorContractError(f"{self._title} answered {call} {error}") from None
 
@@ -282,6 +290,15 @@ class RepeatableError(Exception):
         self.error = error
         self.was_sent = was_sent
         self.retry_after = retry_after
+
+
+def _json_object(response: httpx.Response, limit: int) -> dict[str, Any]:
+    return answers.json_object(
+        response.iter_raw(),
+        encoding=response.headers.get("Content-Encoding", ""),
+        content_type=response.headers.get("Content-Type", ""),
+        limit=limit,
+    )
 
 
 def _client(origin: str, transport: httpx.BaseTransport, limits: Limits) -> httpx.Client:
@@ -357,38 +374,6 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
         raise ConfigurationError(f"{ca_file} holds no certificate in PEM form") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _tls_fault(error: Exception) -> str | None:
-    """Word a handshake that failed for good; None when the other side only hung up."""
-    if not isinstance(error, httpcore.ConnectError):
-        return None
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"shows a certificate that cannot be verified: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
-            return f"does not agree on TLS: {cause.reason or 'the handshake failed'}"
-    return None
-
-
-def _network_fault(error: Exception) -> str:
-    if isinstance(error, httpcore.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(error, httpcore.TimeoutException):
-        return "no complete answer in time"
-    if isinstance(error, httpcore.ProtocolError):
-        return "the connection broke off in the middle of the answer"
-    for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-    return str(error) or "the connection failed"
 
 
 def _silence_request_logs() -> None:

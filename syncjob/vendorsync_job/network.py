@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import socket
+import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,7 @@ from vendorsync_api.run import CA_PATH, MOUNTS
 from vendorsync_job.errors import EndpointRefusedError, SecretMissingError
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from vendorsync_api.policy import VendorPolicy
     from vendorsync_api.run import AllowedEndpoint, RunSpec
@@ -294,3 +294,36 @@ class GuardedStream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> object:
         """Return what the plain connection knows."""
         return self._stream.get_extra_info(info)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def tls_fault(error: Exception) -> str | None:
+    """Word a handshake that failed for good; None when the other side only hung up."""
+    if not isinstance(error, httpcore.ConnectError):
+        return None
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"shows a certificate that cannot be verified: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            return f"does not agree on TLS: {cause.reason or 'the handshake failed'}"
+    return None
+
+
+def network_fault(error: Exception) -> str:
+    """Word why nothing, or nothing whole, was answered."""
+    if isinstance(error, httpcore.ConnectTimeout):
+        return "no connection in time"
+    if isinstance(error, httpcore.TimeoutException):
+        return "no complete answer in time"
+    if isinstance(error, httpcore.ProtocolError):
+        return "the connection broke off in the middle of the answer"
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+    return str(error) or "the connection failed"

@@ -99,7 +99,9 @@ def test_each_wrong_call_has_its_code(sungrow, code, headers, body):
 
 
 def test_an_unknown_path_is_an_envelope_too(sungrow):
-    assert sungrow.login().post("/openapi/nothing").json()["result_code"] == "E996"
+    answer = sungrow.login().post("/openapi/nothing")
+
+    assert (answer.status_code, answer.json()["result_code"]) == (404, "E996")
 
 
 def test_a_nonce_is_good_for_one_call(sungrow):

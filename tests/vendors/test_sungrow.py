@@ -468,3 +468,10 @@ def test_faults_that_are_not_granted_are_refused_with_advice_and_without_a_login
 
     assert vendor.logins() == 1
     assert len(list(vendor.listing(**vendor.cloud.busy))) == 1
+
+
+def test_a_refusal_that_comes_with_http_404_is_told_by_the_vendors_code(at, monkeypatch):
+    monkeypatch.setattr("vendorsync_job.vendors.sungrow.LIST_PATH", "/openapi/nothing")
+
+    with pytest.raises(VendorRefusedError, match=r"with code E996 \(er_api_path_not_found\)"):
+        list(at(CLOUDS["sungrow"]).listing())

@@ -12,6 +12,7 @@ from vendorsync_job.errors import (
     AccountLockedError,
     CredentialsRejectedError,
     VendorContractError,
+    VendorError,
 )
 from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
@@ -132,16 +133,7 @@ class SungrowAdapter:
 
     def _post(self, path: str, *, login: bool = False, **fields: Any) -> dict[str, Any]:
         """Send a call with the parts that every call has, and return its `result_data`."""
-        answer = self._client.post(
-            path,
-            json={"appkey": self._credentials["appKey"], "lang": ENGLISH, **fields},
-            headers={
-                "Content-Type": "application/json;charset=UTF-8",
-                "x-access-key": self._credentials["secretKey"],
-                "sys_code": THIRD_PARTY,
-            },
-            purpose=Purpose.LOGIN if login else Purpose.LISTING,
-        )
+        answer = self._answer(path, fields, Purpose.LOGIN if login else Purpose.LISTING)
         code = answer.get("result_code")
         if code is None:
             raise VendorContractError(
@@ -153,6 +145,24 @@ class SungrowAdapter:
         if not isinstance(result, dict):
             raise VendorContractError(f"{SUNGROW.title} answered {path} without result_data")
         return result
+
+    def _answer(self, path: str, fields: Mapping[str, Any], purpose: Purpose) -> dict[str, Any]:
+        """Return the envelope; some refusals come with a status of HTTP that refuses, too."""
+        try:
+            return self._client.post(
+                path,
+                json={"appkey": self._credentials["appKey"], "lang": ENGLISH, **fields},
+                headers={
+                    "Content-Type": "application/json;charset=UTF-8",
+                    "x-access-key": self._credentials["secretKey"],
+                    "sys_code": THIRD_PARTY,
+                },
+                purpose=purpose,
+            )
+        except VendorError as error:
+            if error.answer is None or error.answer.get("result_code") is None:
+                raise
+            return error.answer
 
 
 def _why(state: str, result: Mapping[str, Any]) -> str:
