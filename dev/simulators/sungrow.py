@@ -61,7 +61,7 @@ class Lock:
 
 
 class SungrowCloud:
-    """The cloud; answers are HTTP 200 but for an unknown path, a refused login has result_code 1."""
+    """The cloud; answers are HTTP 200 but for unknown paths; a refused login is result_code 1."""
 
     name = "sungrow"
     listing = Listing(
