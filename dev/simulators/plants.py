@@ -92,6 +92,8 @@ class Plant:
     created_at: int
     timezone: str | None = None
     """Set by a change only: then the vendor sends this text instead of its usual one."""
+    connecting: bool = False
+    """The vendor still connects it, so some listings leave it out."""
 
 
 def zone_of(of: Plant) -> tzinfo:
@@ -180,6 +182,12 @@ class Fleet:
         """Find a plant by its id."""
         position = self._position(plant_id)
         return None if position is None else self._at(position)
+
+    def settled(self) -> list[Plant] | None:
+        """Give the plants without those that are still being connected; None if there are none."""
+        if not any(isinstance(held, Plant) and held.connecting for held in self._plants):
+            return None
+        return [plant for plant in self if not plant.connecting]
 
     def add(self, count: int = 1) -> list[Plant]:
         """Append plants that were never there before."""

@@ -29,6 +29,8 @@ LIST_PATH: Final = "/openapi/getPowerStationList"
 FAULT_PATH: Final = "/openapi/getFaultAlarmInfo"
 TIMESTAMP_PATH: Final = "/timestamp"
 CLOCK_TOLERANCE_SECONDS: Final = 300
+CONNECTING: Final = "3"
+"""Value of `valid_flag`: a plant that is still being connected. A list has only 1 by default."""
 NO_PATH: Final = "E996"
 """The one refusal that was recorded with HTTP 404."""
 MESSAGES: Final = {
@@ -330,8 +332,11 @@ class SungrowCloud:
     def _list(self, body: Json, account: SungrowAccount) -> Json:
         page, size = paging(body, account)
         fleet, now = self._fleets[account.name], self._now()
-        wanted = fleet.slice((page - 1) * size, page * size)
-        return {"rowCount": len(fleet), "pageList": [plant_row(plant, now) for plant in wanted]}
+        settled = None if CONNECTING in str(body.get("valid_flag")).split(",") else fleet.settled()
+        first, end = (page - 1) * size, page * size
+        wanted = fleet.slice(first, end) if settled is None else settled[first:end]
+        total = len(fleet if settled is None else settled)
+        return {"rowCount": total, "pageList": [plant_row(plant, now) for plant in wanted]}
 
     def _call_info(self, _body: Json, account: SungrowAccount) -> Json:
         """Tell the counters (portal); the limit is spread over the 24 hours of the day."""

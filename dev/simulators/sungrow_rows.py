@@ -87,7 +87,7 @@ def plant_row(plant: Plant, now: float) -> Json:
         "online_status": 1,
         "ps_fault_status": 1 if plant.status == "partial" else 3,
         "build_status": 2,
-        "valid_flag": 1,
+        "valid_flag": 3 if plant.connecting else 1,
         "grid_connection_status": 1,
         "grid_connection_time": int(f"{connected:%Y%m%d%H%M%S}")
         if _draw(plant, "connected", 10)

@@ -230,3 +230,18 @@ def test_a_list_needs_a_post(sungrow):
     headers = {"x-access-key": WEST.access_key, "sys_code": "901"}
     answer = sungrow.http.get(sungrow.sim.sungrow_url + SUNGROW_LIST, headers=headers)
     assert answer.json()["result_code"] == "001"
+
+
+def test_a_plant_that_is_still_being_connected_is_listed_on_demand_only(sungrow):
+    caller = sungrow.login()
+    row = caller.list().json()["result_data"]["pageList"][0]
+    sungrow.sim.change_plants(
+        "sungrow", "sim-west", [{"op": "change", "id": row["ps_id"], "connecting": True}]
+    )
+
+    usual = caller.list().json()["result_data"]
+    all_of_them = caller.list(valid_flag="1,3").json()["result_data"]
+
+    assert row["ps_id"] not in {each["ps_id"] for each in usual["pageList"]}
+    assert all_of_them["rowCount"] == usual["rowCount"] + 1
+    assert all_of_them["pageList"][0]["valid_flag"] == 3

@@ -142,8 +142,20 @@ def test_the_token_travels_in_the_body():
         "token": "300001_sim",
         "curPage": 1,
         "size": 100,
+        "valid_flag": "1,3",
     }
     assert client.requests[0].purpose is Purpose.LISTING
+
+
+def test_plants_that_are_still_being_connected_are_listed(at, sim):
+    vendor = at(CLOUDS["sungrow"])
+    before = {plant.vendor_plant_id for page in vendor.listing() for plant in page.records}
+    new = min(before)
+
+    sim.change_plants("sungrow", None, [{"op": "change", "id": int(new), "connecting": True}])
+
+    found = {plant.vendor_plant_id for page in vendor.listing() for plant in page.records}
+    assert found == before
 
 
 def test_a_station_becomes_a_plant_in_our_units():

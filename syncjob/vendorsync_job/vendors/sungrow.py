@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LOGIN_PATH: Final = "/openapi/login"
 LIST_PATH: Final = "/openapi/getPowerStationList"
 FAULT_PATH: Final = "/openapi/getFaultAlarmInfo"
+LISTED: Final = "1,3"
+"""Values of `valid_flag`: normal, and being connected; 2 is disabled."""
 THIRD_PARTY: Final = "901"
 ENGLISH: Final = "_en_US"
 DAY: Final = 86_400.0
@@ -109,9 +111,12 @@ class SungrowAdapter:
         return Grant(token, default_lifetime=DAY)
 
     def plants(self, session: Session) -> Iterator[Page[Plant]]:
-        """Yield the pages of all plants that are not disabled, up to an empty one."""
+        """Yield the pages of all plants that are not disabled, up to an empty one.
+
+        Those that the vendor still connects are among them, which its default leaves out.
+        """
         for number in count(1):
-            page = _page(session.call(partial(self._list, LIST_PATH, number)))
+            page = _page(session.call(partial(self._list, LIST_PATH, number, valid_flag=LISTED)))
             yield page
             if page.is_last:
                 return
@@ -128,8 +133,9 @@ class SungrowAdapter:
             if page.is_last:
                 return
 
-    def _list(self, path: str, number: int, token: Token) -> dict[str, Any]:
-        return self._post(path, token=token.value, curPage=number, size=self.policy.page_size)
+    def _list(self, path: str, number: int, token: Token, **fields: Any) -> dict[str, Any]:
+        size = self.policy.page_size
+        return self._post(path, token=token.value, curPage=number, size=size, **fields)
 
     def _post(self, path: str, *, login: bool = False, **fields: Any) -> dict[str, Any]:
         """Send a call with the parts that every call has, and return its `result_data`."""
