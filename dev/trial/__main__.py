@@ -77,9 +77,13 @@ def trial(keep: Path | None) -> int:
         show(url)
         if keep:
             wait(folder, vendors.control_url)
+    further = (
+        f"Vendors and database are gone, so the files in {keep} lead nowhere until the next trial."
+        if keep
+        else "To look around: make try KEEP=my-trial."
+    )
     print(
-        f"\nDone in {time.monotonic() - started:.1f} s. To look around: make try KEEP=my-trial."
-        " Next: the README's steps to install."
+        f"\nDone in {time.monotonic() - started:.1f} s. {further} Next: the README's steps to install."
     )
     return 0
 

@@ -223,8 +223,11 @@ class VendorPolicy:
             fault = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in fault["loc"])
             known = ", ".join(sorted(self.options.model_fields)) or "none"
+            unknown = fault["type"] == "extra_forbidden"
             raise PolicyError(
-                f"option {where!r} of adapter {self.adapter}: {fault['msg']};"
+                f"adapter {self.adapter} has no option {where!r}; known options: {known}"
+                if unknown
+                else f"option {where!r} of adapter {self.adapter}: {fault['msg']};"
                 f" known options: {known}"
             ) from error
 

@@ -167,6 +167,10 @@ def _fault(error: ValidationError) -> str:
         # The type of an amount has two forms, and the last word of the place names one of them.
         where = where.rpartition(".")[0]
         return f"{where} {fault['input']!r} is not a quantity; write for example 250m or 128Mi"
+    if fault["type"] == "too_short":
+        return f"{where} is empty; it needs at least {fault['ctx']['min_length']} entry"
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{where}: {fault['input']!r} is not spelled as kubectl explain shows it"
     return f"{where}: {fault['input']!r} does not fit: {fault['msg']}"
 
 

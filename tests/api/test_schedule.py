@@ -107,7 +107,7 @@ def test_what_cron_cannot_say_becomes_the_smallest_superset():
 
 @pytest.mark.parametrize("interval", [1, 7, 45, 90, 1439])
 def test_an_interval_that_does_not_tile_is_refused(interval):
-    with pytest.raises(ScheduleError, match=rf"{interval} does not tile"):
+    with pytest.raises(ScheduleError, match=rf"{interval} is not one that a CronJob can keep"):
         Timetable("Asia/Kolkata", interval=interval)
 
 

@@ -226,7 +226,7 @@ def test_a_window_that_starts_when_it_ends_is_refused_with_what_to_do():
 @pytest.mark.fault("K4")
 @pytest.mark.parametrize("interval", [45, 90])
 def test_an_interval_that_drifts_at_midnight_is_refused_with_those_that_do_not(interval):
-    with pytest.raises(ScheduleError, match=rf"{interval} does not tile .* 30, 60, 120"):
+    with pytest.raises(ScheduleError, match=rf"{interval} is not one .* 30, 60, 120"):
         Timetable("Asia/Kolkata", interval=interval)
 
 

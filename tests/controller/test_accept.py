@@ -42,7 +42,7 @@ ALL_DAY = [{"start": "00:00", "end": "12:00"}, {"start": "12:00", "end": "00:00"
         pytest.param(
             one(options={"regoin": 1}),
             ConditionReason.OPTIONS_INVALID,
-            "option 'regoin' of adapter fake",
+            "adapter fake has no option 'regoin'; known options: region",
             id="unknown option",
         ),
         pytest.param(
@@ -60,7 +60,7 @@ ALL_DAY = [{"start": "00:00", "end": "12:00"}, {"start": "12:00", "end": "00:00"
         pytest.param(
             resource(schedule={"intervalMinutes": 45}),
             ConditionReason.SPEC_INVALID,
-            "intervalMinutes 45 does not tile",
+            "intervalMinutes 45 is not one that a CronJob can keep",
             id="interval 45",
         ),
         pytest.param(

@@ -172,7 +172,12 @@ def test_preview_starts_at_the_present_without_a_moment(invoke):
             "time zone 'posixrules' is not in the IANA database",
             id="file of zones",
         ),
-        pytest.param("15\n", "45\n", "intervalMinutes 45 does not tile", id="interval"),
+        pytest.param(
+            "15\n",
+            "45\n",
+            "intervalMinutes 45 is not one that a CronJob can keep evenly",
+            id="interval",
+        ),
         pytest.param(
             "intervalMinutes: 15",
             'intervalMinutes: 15\n    cron: "0 * * * *"',
@@ -215,6 +220,12 @@ def test_preview_starts_at_the_present_without_a_moment(invoke):
             "  run: {resources: {limits: {gpu: 1}}}\n  vendors:",
             "limits.gpu: containers have no resource 'gpu'",
             id="resource without domain",
+        ),
+        pytest.param(
+            "  vendors:",
+            "  run: {resources: {limits: {memory: 256m}}}\n  vendors:",
+            "limits.memory: 256m is a fraction",
+            id="thousandths of bytes",
         ),
         pytest.param("kind: VendorSync", "kind: VendorSink", "no resource of kind", id="kind"),
         pytest.param("v1alpha1", "v2", "apiVersion is 'vendorsync.dev/v2'", id="version"),

@@ -98,7 +98,7 @@ def test_a_window_keeps_the_days_on_which_it_starts():
 
 
 def test_an_interval_that_does_not_tile_an_hour_is_refused_with_those_that_do():
-    with pytest.raises(ScheduleError, match=r"45 does not tile .* 30, 60"):
+    with pytest.raises(ScheduleError, match=r"45 is not one .* 30, 60"):
         timetable(resource(schedule={"intervalMinutes": 45}))
 
 

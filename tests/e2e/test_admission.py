@@ -70,7 +70,7 @@ CASES = {
     ("schedule.intervalMinutes", "intervalMinutes must"): (
         changed((*SCHEDULE, "intervalMinutes"), 1440),
         changed((*SCHEDULE, "intervalMinutes"), 45),
-        "intervalMinutes 45 does not tile an hour or a day",
+        "intervalMinutes 45 is not one that a CronJob can keep evenly",
     ),
     ("schedule.timeZone", "timeZone must"): (
         changed((*SCHEDULE, "timeZone"), "Asia/Kolkata"),

@@ -39,8 +39,9 @@ FLAGS = {
         "rollback": "--namespace --wait",
         "template": "--namespace --show-only",
         "uninstall": "--namespace --ignore-not-found",
-        "upgrade": "--namespace --install --create-namespace --set --reset-then-reuse-values"
-        " --take-ownership --timeout --wait --wait-for-jobs",
+        "get": "--namespace",
+        "upgrade": "--namespace --install --create-namespace --set --values --take-ownership"
+        " --reset-then-reuse-values --timeout --wait --wait-for-jobs",
     },
     "docker": {"build": "-t --build-arg --target", "push": "", "run": "-v --rm"},
 }
@@ -59,7 +60,7 @@ VALUED = frozenset(
         "--set",
         "--show-only",
     }
-    | {"--target", "--timeout"}
+    | {"--target", "--timeout", "--values"}
 )
 """Flags whose value may be the next word."""
 KINDS = {"all", "cronjobs", "crd", "deployment", "job", "lease", "namespace", "secret", "vs"}
@@ -276,7 +277,10 @@ def test_what_is_created_may_exist_already():
 
 def test_labels_that_are_selected_by_are_set():
     chart = "".join((ROOT / name).read_text() for name in files("charts/vendorsync/templates/*"))
-    ours = {run.RESOURCE_LABEL, run.VENDOR_LABEL, run.STREAM_LABEL, run.ORGANIZATION_LABEL}
+    ours = {
+        *(run.RESOURCE_LABEL, run.VENDOR_LABEL, run.STREAM_LABEL, run.ORGANIZATION_LABEL),
+        run.INSTANCE_LABEL,
+    }
 
     def is_set(label):
         key, _, value = label.partition("=")

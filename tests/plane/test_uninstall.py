@@ -23,8 +23,12 @@ def documented(*wanted):
 
 STOP_FOR_GOOD = documented("kubectl", "delete", "vs")
 STOP_FOR_NOW = documented("kubectl", "delete", "cronjobs")
+KEEP_VALUES = documented("helm", "get", "values")
 TAKE_OVER = documented("helm", "--take-ownership")
-WITHOUT_CRD = documented("helm", "crds.enabled=false", "--install")
+WITHOUT_CRD = [
+    "--set=crds.enabled=false" if word == "--take-ownership" else word for word in TAKE_OVER
+]
+VALUES = KEEP_VALUES[-1]
 RELEASE, ELSEWHERE = (
     ("vendorsync", "--namespace", "helm"),
     ("solar-sync", "--namespace", "solar-sync"),
@@ -73,13 +77,16 @@ def test_deleting_the_cron_jobs_stops_every_run_until_there_is_an_operator(
 
 
 @pytest.fixture
-def helm(controlled_plane):
-    """Helm on a plane where a release was uninstalled that owned the CRD."""
+def helm(controlled_plane, tmp_path, monkeypatch):
+    """Helm on a plane where a release was uninstalled that owned the CRD; its values were kept."""
     cluster = controlled_plane.cluster
+    monkeypatch.chdir(tmp_path)
     # The plane's own copy of the CRD has no owner of Helm's yet.
     cluster.helm(
-        "upgrade", "--install", *RELEASE, chart.CHART, "--create-namespace", "--take-ownership"
+        *("upgrade", "--install", *RELEASE, chart.CHART, "--create-namespace", "--take-ownership"),
+        "--set=concurrencyLimit=3",
     )
+    (tmp_path / VALUES).write_text(cluster.helm(*KEEP_VALUES[:-2]))
     cluster.helm("uninstall", *RELEASE)
     yield cluster.helm
     cluster.helm("uninstall", *ELSEWHERE, "--ignore-not-found")
@@ -99,3 +106,4 @@ def test_another_name_is_refused_and_both_ways_around_that_work(helm, way):
         helm("upgrade", "--install", *ELSEWHERE, chart.CHART, "--create-namespace")
 
     helm(*way)
+    assert "concurrencyLimit: 3" in helm("get", "values", *ELSEWHERE)

@@ -70,7 +70,7 @@ class DelayReason(StrEnum):
         "The run itself has ended. Its Job ends, and the next run starts, only when every other"
         " container of the pod has ended. Make the container that the message names a native"
         " sidecar (an init container with restartPolicy: Always), or keep it out of the pods of"
-        ' runs. For Istio that is the annotation sidecar.istio.io/inject: "false".',
+        ' runs. For Istio that is the pod label sidecar.istio.io/inject: "false".',
     )
     NOT_ENDING = (
         "NotEnding",

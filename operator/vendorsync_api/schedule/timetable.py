@@ -46,7 +46,7 @@ class Timetable:
             raise ScheduleError("a schedule needs intervalMinutes or cron, and not both")
         if self.interval is not None and self.interval not in INTERVALS:
             raise ScheduleError(
-                f"intervalMinutes {self.interval} does not tile an hour or a day;"
+                f"intervalMinutes {self.interval} is not one that a CronJob can keep evenly;"
                 f" use one of {', '.join(map(str, INTERVALS))}"
             )
         if not 0 <= self.offset < (self.interval or 1):

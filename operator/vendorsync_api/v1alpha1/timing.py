@@ -83,8 +83,8 @@ class Schedule(Model):
                 rule(
                     f"self in [{_INTERVALS_TEXT}]",
                     f"intervalMinutes must be one of {_INTERVALS_TEXT}; use cron for the rest",
-                    computed="'intervalMinutes %d does not tile an hour or a day; use one of"
-                    f" {_INTERVALS_TEXT}, or cron'.format([self])",
+                    computed="'intervalMinutes %d is not one that a CronJob can keep evenly; use"
+                    f" one of {_INTERVALS_TEXT}, or cron'.format([self])",
                 )
             ],
         ),

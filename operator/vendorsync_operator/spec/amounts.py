@@ -29,18 +29,27 @@ def _faults(given: ResourceAmounts) -> Iterator[str]:
     requests, limits = given.requests or {}, given.limits or {}
     for kind, amounts in (("requests", requests), ("limits", limits)):
         for name, amount in amounts.items():
-            if not (name in _NAMES or name.startswith(_HUGE) or "/" in name):
-                yield (
-                    f"{_WHERE}.{kind}.{name}: containers have no resource {name!r}; use"
-                    f" {', '.join(_NAMES)}, or a name with a domain such as example.com/gpu"
-                )
-            try:
-                quantity.canonical(amount)
-            except quantity.QuantityError as error:
-                yield f"{_WHERE}.{kind}.{name}: {error}"
+            found = _fault(name, amount)
+            if found:
+                yield f"{_WHERE}.{kind}.{name}: {found}"
     for name in requests.keys() & limits.keys():
         if quantity.value(requests[name]) > quantity.value(limits[name]):
             yield (
                 f"{_WHERE}.requests.{name}: {requests[name]} is more than the limit"
                 f" {limits[name]}; raise the limit or lower the request"
             )
+
+
+def _fault(name: str, amount: str | int) -> str | None:
+    if not (name in _NAMES or name.startswith(_HUGE) or "/" in name):
+        return (
+            f"containers have no resource {name!r}; use {', '.join(_NAMES)}, or a name with a"
+            " domain such as example.com/gpu"
+        )
+    try:
+        value = quantity.value(amount)
+    except quantity.QuantityError as error:
+        return str(error)
+    if value.denominator != 1 and name != "cpu":
+        return f"{amount} is a fraction, since m is a thousandth; write for example 256Mi"
+    return None
