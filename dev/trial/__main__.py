@@ -82,9 +82,8 @@ def trial(keep: Path | None) -> int:
         if keep
         else "To look around: make try KEEP=my-trial."
     )
-    print(
-        f"\nDone in {time.monotonic() - started:.1f} s. {further} Next: the README's steps to install."
-    )
+    took = time.monotonic() - started
+    print(f"\nDone in {took:.1f} s. {further} Next: the README's steps to install.")
     return 0
 
 
