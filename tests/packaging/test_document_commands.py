@@ -39,7 +39,7 @@ FLAGS = {
         "rollback": "--namespace --wait",
         "template": "--namespace --show-only",
         "uninstall": "--namespace --ignore-not-found",
-        "get": "--namespace",
+        "get": "--namespace --output",
         "upgrade": "--namespace --install --create-namespace --set --values --take-ownership"
         " --reset-then-reuse-values --timeout --wait --wait-for-jobs",
     },
@@ -60,7 +60,7 @@ VALUED = frozenset(
         "--set",
         "--show-only",
     }
-    | {"--target", "--timeout", "--values"}
+    | {"--target", "--timeout", "--values", "--output"}
 )
 """Flags whose value may be the next word."""
 KINDS = {"all", "cronjobs", "crd", "deployment", "job", "lease", "namespace", "secret", "vs"}

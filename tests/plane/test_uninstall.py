@@ -86,7 +86,7 @@ def helm(controlled_plane, tmp_path, monkeypatch):
         *("upgrade", "--install", *RELEASE, chart.CHART, "--create-namespace", "--take-ownership"),
         "--set=concurrencyLimit=3",
     )
-    (tmp_path / VALUES).write_text(cluster.helm(*KEEP_VALUES[:-2]))
+    (tmp_path / VALUES).write_text(cluster.helm(*KEEP_VALUES[:2], *RELEASE, *KEEP_VALUES[5:-2]))
     cluster.helm("uninstall", *RELEASE)
     yield cluster.helm
     cluster.helm("uninstall", *ELSEWHERE, "--ignore-not-found")
