@@ -221,6 +221,7 @@ class RunReport(Model):
     duplicate: int = 0
     vanished: int = 0
     repaired: int = 0
+    values_dropped: int = 0
     calls: int = 0
     budget_remaining: int | None = None
 

@@ -47,6 +47,8 @@ class Finding:
     origin: str
     plants: int = 0
     rejected: int = 0
+    dropped: list[str] = field(default_factory=list)
+    """Why values could not be stored, of plants that can."""
     duplicates: int = 0
     complete: bool = False
     names: list[str] = field(default_factory=list)
@@ -61,6 +63,9 @@ class Finding:
             shown.append(f"first: {', '.join(self.names)}")
         if self.rejected:
             shown.append(f"could not be stored: {self.rejected}, such as: {self.reasons[0]}")
+        if self.dropped:
+            count = len(self.dropped)
+            shown.append(f"values that could not be stored: {count}, such as: {self.dropped[0]}")
         if self.duplicates:
             shown.append(f"listed more than once: {self.duplicates}")
         if not self.complete:
@@ -96,6 +101,7 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
             names = [plant.name for plant in page.records]
             finding.plants += len(names)
             finding.names += names[: FIRST - len(finding.names)]
+            finding.dropped += page.dropped
             finding.reasons += [rejection.reason for rejection in page.rejected][:1]
         if listing.error is not None:
             raise listing.error

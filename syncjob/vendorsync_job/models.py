@@ -89,6 +89,8 @@ class Page(Generic[Record_co]):
     """How many records the vendor says there are, over all pages; None when it does not say."""
     is_last: bool = False
     """The vendor's paging says that no page follows."""
+    dropped: tuple[str, ...] = ()
+    """Of each value that a record has to do without, since it cannot be stored: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class Counts:
     """Plants newly marked as vanished, or open alerts that ended; none of them was listed."""
     repaired: int = 0
     """Those among `updated` whose row somebody else had changed."""
+    values_dropped: int = 0
+    """Values that could not be stored, of records that were."""
 
     def __add__(self, other: Counts) -> Counts:
         """Return the sums of both."""

@@ -14,7 +14,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from vendorsync_job.models import Rejection
 
@@ -71,18 +71,36 @@ CHANGING: Final = re.compile(
 
 
 class UnfitError(ValueError):
-    """A value that cannot be stored; the text says which and why."""
+    """A value that cannot be stored; the text says which and why.
+
+    `field` is the vendor's name for it, where the record can do without.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Records(NamedTuple, Generic[Record]):
+    """What the rows of a page become."""
+
+    good: tuple[Record, ...]
+    bad: tuple[Rejection, ...]
+    dropped: tuple[str, ...]
+    """Of each value that a good record has to do without: why."""
 
 
 def records(
     rows: Iterable[object], read: Callable[[Row], Record], key: str | Callable[[Row], str]
-) -> tuple[tuple[Record, ...], tuple[Rejection, ...]]:
-    """Read the rows of a page; those that `read` finds unfit become rejections.
+) -> Records[Record]:
+    """Read the rows of a page.
 
-    `key` is the name of the field that identifies a row, or what makes the record's key of it.
+    A value that is unfit costs the record only where it cannot do without. `key` is the name of the
+    field that identifies a row, or what makes the record's key of it.
     """
     good: list[Record] = []
     bad: list[Rejection] = []
+    dropped: list[str] = []
     for row in rows:
         if not isinstance(row, dict):
             bad.append(Rejection(None, "the record is not an object", {"value": row}))
@@ -90,8 +108,29 @@ def records(
         try:
             good.append(read(row))
         except UnfitError as error:
-            bad.append(Rejection(_key_of(row, key), str(error), row))
-    return tuple(good), tuple(bad)
+            try:
+                good.append(_read_without(row, read, error, dropped))
+            except UnfitError:
+                bad.append(Rejection(_key_of(row, key), str(error), row))
+    return Records(tuple(good), tuple(bad), tuple(dropped))
+
+
+def _read_without(
+    row: Row, read: Callable[[Row], Record], error: UnfitError, dropped: list[str]
+) -> Record:
+    """Read a row without its unfit values, or raise UnfitError for one that has to be there."""
+    told: list[str] = []
+    while error.field is not None and row.get(error.field) is not None:
+        row = {**row, error.field: None}
+        told.append(str(error))
+        try:
+            found = read(row)
+        except UnfitError as further:
+            error = further
+        else:
+            dropped += told
+            return found
+    raise error
 
 
 def _key_of(row: Row, key: str | Callable[[Row], str]) -> str | None:
@@ -106,16 +145,16 @@ def identifier(value: object, field: str = "id", limit: int = 128) -> str:
     if type(value) is int and 0 <= value < 10**18:
         return str(value)
     if value is None:
-        raise UnfitError(f"{field} is missing")
+        raise UnfitError(f"{field} is missing", field)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise UnfitError(f"{field} is {_kind(value)}, not a number or a text")
+        raise UnfitError(f"{field} is {_kind(value)}, not a number or a text", field)
     text = str(value).strip()
     if not text:
-        raise UnfitError(f"{field} is empty")
+        raise UnfitError(f"{field} is empty", field)
     if cleaned(text) != text:
-        raise UnfitError(f"{field} holds control characters")
+        raise UnfitError(f"{field} holds control characters", field)
     if len(text) > limit:
-        raise UnfitError(f"{field} is longer than {limit} characters")
+        raise UnfitError(f"{field} is longer than {limit} characters", field)
     return text
 
 
@@ -123,7 +162,7 @@ def name(value: object, field: str = "name", limit: int = 255) -> str:
     """Return a name that must be there."""
     found = text(value, field, limit)
     if found is None:
-        raise UnfitError(f"{field} is missing")
+        raise UnfitError(f"{field} is missing", field)
     return found
 
 
@@ -133,13 +172,13 @@ def text(value: object, field: str, limit: int = 1000) -> str | None:
         return None
     found = cleaned(value if type(value) is str else _worded(value, field, "text"))
     if len(found) > limit:
-        raise UnfitError(f"{field} is longer than {limit} characters")
+        raise UnfitError(f"{field} is longer than {limit} characters", field)
     return found or None
 
 
 def _worded(value: object, field: str, wanted: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise UnfitError(f"{field} is {_kind(value)}, not a {wanted}")
+        raise UnfitError(f"{field} is {_kind(value)}, not a {wanted}", field)
     return str(value)
 
 
@@ -173,7 +212,7 @@ def number(value: object, field: str) -> Decimal | None:
         return Decimal(written)
     if isinstance(value, str) and written in NO_VALUE:
         return None
-    raise UnfitError(f"{field} {_shown(value)} is not a number")
+    raise UnfitError(f"{field} {_shown(value)} is not a number", field)
 
 
 def _exact(
@@ -203,10 +242,10 @@ def capacity_kw(value: object, unit: object = "kW", field: str = "capacity") -> 
         return None
     scale = _kw_per(str(unit))
     if scale is None:
-        raise UnfitError(f"{field} has the unit {_shown(unit)}; known: Wp, kWp, MWp, GWp")
+        raise UnfitError(f"{field} has the unit {_shown(unit)}; known: Wp, kWp, MWp, GWp", field)
     capacity = amount * scale
     if not 0 <= capacity <= LARGEST_KW:
-        raise UnfitError(f"{field} {_shown(value)} {unit} is out of range")
+        raise UnfitError(f"{field} {_shown(value)} {unit} is out of range", field)
     return capacity.quantize(WATT)
 
 
@@ -214,19 +253,23 @@ def _kw_per(unit: str) -> Decimal | None:
     return KW_PER_UNIT.get(unit) or KW_PER_UNIT.get(unit.strip().lower().removesuffix("p"))
 
 
-def position(latitude: object, longitude: object) -> tuple[Decimal | None, Decimal | None]:
+def position(
+    latitude: object,
+    longitude: object,
+    fields: tuple[str, str] = ("latitude", "longitude"),
+) -> tuple[Decimal | None, Decimal | None]:
     """Return both coordinates in degrees or neither; 0/0 is no position but a lack of one."""
     north = _exact(latitude, -90, 90, 1_000_000, DEGREE_STEP)
     east = _exact(longitude, -180, 180, 1_000_000, DEGREE_STEP)
     if north and east:
         return north, east
-    north, east = number(latitude, "latitude"), number(longitude, "longitude")
+    north, east = number(latitude, fields[0]), number(longitude, fields[1])
     if north is None or east is None or (north == 0 and east == 0):
         return None, None
     if abs(north) > 90:
-        raise UnfitError(f"latitude {_shown(latitude)} is out of range")
+        raise UnfitError(f"{fields[0]} {_shown(latitude)} is out of range", fields[0])
     if abs(east) > 180:
-        raise UnfitError(f"longitude {_shown(longitude)} is out of range")
+        raise UnfitError(f"{fields[1]} {_shown(longitude)} is out of range", fields[1])
     return north.quantize(DEGREE_STEP), east.quantize(DEGREE_STEP)
 
 
@@ -297,7 +340,7 @@ def plant_zone(name: str | None, otherwise: str) -> tzinfo | None:
 def moment(found: datetime | None, field: str) -> datetime:
     """Return a time that must be there."""
     if found is None:
-        raise UnfitError(f"{field} is missing")
+        raise UnfitError(f"{field} is missing", field)
     return found
 
 
@@ -315,7 +358,7 @@ def unix_time(value: object, field: str) -> datetime | None:
     if abs(seconds) >= MILLISECONDS:
         seconds /= 1000
     if not FIRST_SECOND <= seconds < END_OF_TIME:
-        raise UnfitError(f"{field} {_shown(value)} is not a time between 1970 and 2100")
+        raise UnfitError(f"{field} {_shown(value)} is not a time between 1970 and 2100", field)
     return datetime.fromtimestamp(int(seconds), UTC)
 
 
@@ -333,9 +376,9 @@ def local_time(value: object, where: tzinfo | None, field: str) -> datetime | No
     try:
         moment = datetime(*parts, 0, where).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise UnfitError(f"{field} {_shown(value)} is not a time") from None
+        raise UnfitError(f"{field} {_shown(value)} is not a time", field) from None
     if not EARLIEST <= moment < LATEST:
-        raise UnfitError(f"{field} {_shown(value)} is not a time between 1970 and 2100")
+        raise UnfitError(f"{field} {_shown(value)} is not a time between 1970 and 2100", field)
     return moment
 
 
@@ -350,7 +393,7 @@ def _clock(value: object, field: str) -> tuple[int, int, int, int, int, int] | N
         return None
     match = LOCAL_TIME.fullmatch(written)
     if not match:
-        raise UnfitError(f"{field} {_shown(value)} is not a time")
+        raise UnfitError(f"{field} {_shown(value)} is not a time", field)
     year, month, day, hour, minute, second = map(int, match.groups("0"))
     return year, month, day, hour, minute, second
 

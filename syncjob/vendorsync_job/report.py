@@ -72,6 +72,7 @@ def build(
         duplicate=counts.duplicate,
         vanished=counts.vanished,
         repaired=counts.repaired,
+        values_dropped=counts.values_dropped,
         calls=calls,
         budget_remaining=budget_remaining,
     )
@@ -114,11 +115,12 @@ def sentence(written: RunReport) -> str:
     if written.message:
         how += f": {written.message}"
     repaired = f" ({written.repaired} repaired)" if written.repaired else ""
+    dropped = f" ({written.values_dropped} values dropped)" if written.values_dropped else ""
     gone = f", {written.vanished} {GONE[written.stream]}" if written.vanished else ""
     return (
         f"{how}; {written.total} records: {written.created} created, {written.updated} updated"
-        f"{repaired}, {written.unchanged} unchanged, {written.rejected} rejected,"
-        f" {written.duplicate} duplicate{gone} in {written.duration_seconds:.1f} s with"
+        f"{repaired}, {written.unchanged} unchanged, {written.rejected} rejected"
+        f"{dropped}, {written.duplicate} duplicate{gone} in {written.duration_seconds:.1f} s with"
         f" {written.calls} calls"
     )
 

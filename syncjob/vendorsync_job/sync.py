@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from vendorsync_job.errors import VendorError
 from vendorsync_job.models import Counts
@@ -56,6 +56,13 @@ class Sink(Protocol[Record_contra]):
 
     def renew(self) -> None:
         """Keep the right to write while the vendor takes its time; called with each page."""
+
+
+def _told(page: Page[Any], settled: Counts) -> Counts:
+    """Count the values that records of a page do without; the first is logged."""
+    if page.dropped and not settled.values_dropped:
+        log.warning("a value cannot be stored, and its record does without: %s", page.dropped[0])
+    return Counts(values_dropped=len(page.dropped))
 
 
 class Interruption(Protocol):
@@ -114,6 +121,7 @@ def sync(
             stop.check()
             sink.renew()
             settle(sink.take(page.records, page.rejected))
+            settle(_told(page, settled))
             if sink.pending >= batch_size:
                 commit()
     except VendorError:

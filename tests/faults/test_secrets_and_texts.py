@@ -203,8 +203,19 @@ def test_hostile_names_are_stored_clean_and_cost_no_row(job, clouds):
 
 
 @pytest.mark.fault("S3")
-def test_hostile_values_of_rejected_rows_are_harmless_in_quarantine(job, clouds):
+def test_hostile_values_that_are_dropped_are_counted_and_harmless(job, clouds):
     clouds.fault("capacity", path=LIST, value=HOSTILE)
+
+    ended = job.run("--text-logs")
+
+    assert ended.counts == {"created": PLANTS}
+    assert ended.report["valuesDropped"] == PLANTS
+    assert harmful(ended.output) == set()
+
+
+@pytest.mark.fault("S3")
+def test_hostile_values_of_rejected_rows_are_harmless_in_quarantine(job, clouds):
+    clouds.fault("name_suffix", path=LIST, text=HOSTILE * 300)
 
     ended = job.run("--text-logs")
 

@@ -264,14 +264,28 @@ def read(row):
 def test_one_unfit_record_costs_only_itself():
     rows = [{"id": 1, "name": "A"}, {"id": 2}, "text", {"name": "B"}, {"id": "3", "name": "C"}]
 
-    good, bad = normalise.records(rows, read, key="id")
+    good, bad, dropped = normalise.records(rows, read, key="id")
 
+    assert dropped == ()
     assert good == (("1", "A"), ("3", "C"))
     assert [(item.key, item.reason) for item in bad] == [
         ("2", "name is missing"),
         (None, "the record is not an object"),
         (None, "id is missing"),
     ]
+
+
+def test_a_record_that_lacks_a_value_it_needs_is_rejected_for_what_was_found_first():
+    def read_all(row):
+        return (*read(row), normalise.text(row.get("note"), "note", 3))
+
+    rows = [{"id": 1, "name": "A", "note": "long"}, {"id": 2, "note": "long"}]
+
+    good, bad, dropped = normalise.records(rows, read_all, key="id")
+
+    assert good == (("1", "A", None),)
+    assert dropped == ("note is longer than 3 characters",)
+    assert [item.reason for item in bad] == ["name is missing"]
 
 
 json_values = st.recursive(

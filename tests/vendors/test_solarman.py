@@ -158,6 +158,24 @@ def test_a_network_status_becomes_one_of_ours_or_none(sent, status):
     assert listed(networkStatus=sent).records[0].status == status
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"startOperatingTime": -28800}, "startOperatingTime"),
+        ({"locationAddress": "x" * 1001}, "locationAddress"),
+        ({"installedCapacity": "ten"}, "installedCapacity"),
+        ({"locationLat": 91}, "locationLat"),
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_stored_costs_itself_only(changes, field):
+    page = listed(**changes)
+
+    assert [reason.split()[0] for reason in page.dropped] == [field]
+    assert [plant.name for plant in page.records] == ["Sim Roof Pune"]
+    assert page.rejected == ()
+
+
 def test_a_word_that_is_not_known_is_logged_once(caplog):
     words = Words("networkStatus", {"NORMAL": "online"})
 
@@ -379,7 +397,7 @@ def test_an_alert_is_over_as_its_status_says_or_without_one_as_its_end_says(stat
         ({"alertStartTime": "yesterday"}, "alertStartTime 'yesterday' is not a number"),
         ({"alertStartTime": 0}, "alertStartTime is missing"),
         ({"alertName": None, "code": None}, "alertName is missing"),
-        ({"alertName": ["x"]}, "alertName is a list, not a text"),
+        ({"alertName": ["x"], "code": None}, "alertName is a list, not a text"),
     ],
     ids=str,
 )

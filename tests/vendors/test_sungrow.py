@@ -200,11 +200,29 @@ def test_a_capacity_that_is_not_sent_is_none(capacity):
     ],
     ids=repr,
 )
-def test_a_capacity_that_is_unfit_rejects_the_record_with_its_key(capacity, words):
-    (rejection,) = listed(total_capcity=capacity).rejected
+def test_a_capacity_that_is_unfit_is_dropped_and_the_plant_stays(capacity, words):
+    page = listed(total_capcity=capacity)
 
-    assert rejection.key == "5100001"
-    assert words in rejection.reason
+    assert words in page.dropped[0]
+    assert page.records[0].capacity_kw is None
+    assert page.records[0].name == "Sim Factory"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grid_connection_time": 0},
+        {"total_capcity": {"unit": "", "value": "5"}},
+        {"ps_location": "x" * 1001},
+        {"latitude": 91},
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_stored_costs_itself_only(changes):
+    page = listed(**changes)
+
+    assert len(page.dropped) == len(changes)
+    assert [plant.name for plant in page.records] == ["Sim Factory"]
 
 
 @pytest.mark.parametrize(

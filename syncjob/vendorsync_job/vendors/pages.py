@@ -35,5 +35,11 @@ def read_page(
         found = []
     if not isinstance(found, list):
         raise VendorContractError(f"{sender} without {rows}")
-    records, rejected = normalise.records(found, read, key=key)
-    return Page(records, rejected, normalise.whole(answer.get(total)), is_last=not found)
+    read_rows = normalise.records(found, read, key=key)
+    return Page(
+        read_rows.good,
+        read_rows.bad,
+        normalise.whole(answer.get(total)),
+        is_last=not found,
+        dropped=read_rows.dropped,
+    )

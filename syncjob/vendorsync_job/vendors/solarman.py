@@ -165,7 +165,9 @@ def _page(answer: Mapping[str, Any]) -> Page[Plant]:
 
 
 def _plant(row: normalise.Row) -> Plant:
-    latitude, longitude = normalise.position(row.get("locationLat"), row.get("locationLng"))
+    latitude, longitude = normalise.position(
+        row.get("locationLat"), row.get("locationLng"), ("locationLat", "locationLng")
+    )
     # In the order of Plant's fields: keywords cost time in each row of each listing.
     return Plant(
         normalise.identifier(row.get("id")),

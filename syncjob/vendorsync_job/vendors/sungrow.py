@@ -212,7 +212,9 @@ def _capacity_kw(quantity: object) -> Decimal | None:
     if quantity is None:
         return None
     if not isinstance(quantity, dict):
-        raise normalise.UnfitError("total_capcity is not an object with value and unit")
+        raise normalise.UnfitError(
+            "total_capcity is not an object with value and unit", "total_capcity"
+        )
     return normalise.capacity_kw(quantity.get("value"), quantity.get("unit"), "total_capcity")
 
 
