@@ -66,3 +66,20 @@ def test_make_lists_its_targets():
     names = [line.split()[0] for line in listed.splitlines() if line]
     assert names[:4] == ["help", "check", "test", "demo"]
     assert {"demo-down", "try", "generate", "rows"} <= set(names)
+
+
+def test_the_variables_of_a_cluster_that_is_not_there_fail_the_shell_that_wants_them(tmp_path):
+    """Else the next kubectl would ask the reader's own cluster."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+
+    done = subprocess.run(
+        ["bash", "-c", 'eval "$(make -s env)"'],
+        cwd=ROOT,
+        env=env | {"VENDORSYNC_STATE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert "make demo" in done.stderr
