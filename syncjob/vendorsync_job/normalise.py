@@ -14,14 +14,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final
 
-from vendorsync_job.models import Rejection
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-Record = TypeVar("Record")
 Row = dict[str, Any]
 
 KW_PER_UNIT: Final = {
@@ -79,65 +73,6 @@ class UnfitError(ValueError):
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
-
-
-class Records(NamedTuple, Generic[Record]):
-    """What the rows of a page become."""
-
-    good: tuple[Record, ...]
-    bad: tuple[Rejection, ...]
-    dropped: tuple[str, ...]
-    """Of each value that a good record has to do without: why."""
-
-
-def records(
-    rows: Iterable[object], read: Callable[[Row], Record], key: str | Callable[[Row], str]
-) -> Records[Record]:
-    """Read the rows of a page.
-
-    A value that is unfit costs the record only where it cannot do without. `key` is the name of the
-    field that identifies a row, or what makes the record's key of it.
-    """
-    good: list[Record] = []
-    bad: list[Rejection] = []
-    dropped: list[str] = []
-    for row in rows:
-        if not isinstance(row, dict):
-            bad.append(Rejection(None, "the record is not an object", {"value": row}))
-            continue
-        try:
-            good.append(read(row))
-        except UnfitError as error:
-            try:
-                good.append(_read_without(row, read, error, dropped))
-            except UnfitError:
-                bad.append(Rejection(_key_of(row, key), str(error), row))
-    return Records(tuple(good), tuple(bad), tuple(dropped))
-
-
-def _read_without(
-    row: Row, read: Callable[[Row], Record], error: UnfitError, dropped: list[str]
-) -> Record:
-    """Read a row without its unfit values, or raise UnfitError for one that has to be there."""
-    told: list[str] = []
-    while error.field is not None and row.get(error.field) is not None:
-        row = {**row, error.field: None}
-        told.append(str(error))
-        try:
-            found = read(row)
-        except UnfitError as further:
-            error = further
-        else:
-            dropped += told
-            return found
-    raise error
-
-
-def _key_of(row: Row, key: str | Callable[[Row], str]) -> str | None:
-    try:
-        return key(row) if callable(key) else identifier(row.get(key), key)
-    except UnfitError:
-        return None
 
 
 def identifier(value: object, field: str = "id", limit: int = 128) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from vendorsync_job import normalise
 from vendorsync_job.normalise import UnfitError
+from vendorsync_job.vendors import pages
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
 
@@ -264,7 +265,7 @@ def read(row):
 def test_one_unfit_record_costs_only_itself():
     rows = [{"id": 1, "name": "A"}, {"id": 2}, "text", {"name": "B"}, {"id": "3", "name": "C"}]
 
-    good, bad, dropped = normalise.records(rows, read, key="id")
+    good, bad, dropped = pages.records(rows, read, key="id")
 
     assert dropped == ()
     assert good == (("1", "A"), ("3", "C"))
@@ -281,7 +282,7 @@ def test_a_record_that_lacks_a_value_it_needs_is_rejected_for_what_was_found_fir
 
     rows = [{"id": 1, "name": "A", "note": "long"}, {"id": 2, "note": "long"}]
 
-    good, bad, dropped = normalise.records(rows, read_all, key="id")
+    good, bad, dropped = pages.records(rows, read_all, key="id")
 
     assert good == (("1", "A", None),)
     assert dropped == ("note is longer than 3 characters",)

@@ -2,16 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from vendorsync_job import normalise
 from vendorsync_job.errors import VendorContractError
-from vendorsync_job.models import Page
+from vendorsync_job.models import Page, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Record = TypeVar("Record")
+
+
+class Records(NamedTuple, Generic[Record]):
+    """What the rows of a page become."""
+
+    good: tuple[Record, ...]
+    bad: tuple[Rejection, ...]
+    dropped: tuple[str, ...]
+    """Of each value that a good record has to do without: why."""
+
+
+def records(
+    rows: Iterable[object],
+    read: Callable[[normalise.Row], Record],
+    key: str | Callable[[normalise.Row], str],
+) -> Records[Record]:
+    """Read the rows of a page.
+
+    A value that is unfit costs the record only where it cannot do without. `key` is the name of the
+    field that identifies a row, or what makes the record's key of it.
+    """
+    good: list[Record] = []
+    bad: list[Rejection] = []
+    dropped: list[str] = []
+    for row in rows:
+        if not isinstance(row, dict):
+            bad.append(Rejection(None, "the record is not an object", {"value": row}))
+            continue
+        try:
+            good.append(read(row))
+        except normalise.UnfitError as error:
+            try:
+                good.append(_read_without(row, read, error, dropped))
+            except normalise.UnfitError:
+                bad.append(Rejection(_key_of(row, key), str(error), row))
+    return Records(tuple(good), tuple(bad), tuple(dropped))
+
+
+def _read_without(
+    row: normalise.Row,
+    read: Callable[[normalise.Row], Record],
+    error: normalise.UnfitError,
+    dropped: list[str],
+) -> Record:
+    """Read a row without its unfit values; raises UnfitError for one that has to be there."""
+    told: list[str] = []
+    while error.field is not None and row.get(error.field) is not None:
+        row = {**row, error.field: None}
+        told.append(str(error))
+        try:
+            found = read(row)
+        except normalise.UnfitError as further:
+            error = further
+        else:
+            dropped += told
+            return found
+    raise error
+
+
+def _key_of(row: normalise.Row, key: str | Callable[[normalise.Row], str]) -> str | None:
+    try:
+        return key(row) if callable(key) else normalise.identifier(row.get(key), key)
+    except normalise.UnfitError:
+        return None
 
 
 def read_page(
@@ -35,7 +99,7 @@ def read_page(
         found = []
     if not isinstance(found, list):
         raise VendorContractError(f"{sender} without {rows}")
-    read_rows = normalise.records(found, read, key=key)
+    read_rows = records(found, read, key=key)
     return Page(
         read_rows.good,
         read_rows.bad,
