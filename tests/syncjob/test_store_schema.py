@@ -29,7 +29,7 @@ def test_our_own_plants_have_every_column(app):
     assert table.columns == ("name", "capacity_kw", *schema.PLANTS.optional)
     assert table.types["capacity_kw"] == "numeric"
     assert table.types["commissioned_at"] == "timestamptz"
-    assert (table.key, table.kept) == ("vendor_plant_id", {"capacity_kw"})
+    assert (table.key, table.kept) == ("vendor_plant_id", {"capacity_kw", "status"})
     assert table.stamps == ("created_at", "updated_at")
     assert table.row_security
     assert table.marks_vanished
