@@ -17,6 +17,7 @@ import trustme
 
 from dev.simulators import simulators
 from dev.simulators.tls import Certificates, issue, server_context
+from dev.stack.waiting import until
 from tests.syncjob.jobs import LIST, NORTH
 from vendorsync_job.errors import (
     EndpointRefusedError,
@@ -120,6 +121,7 @@ def test_old_tls_is_refused_and_nothing_older_is_tried(tmp_path):
         with pytest.raises(TLSFailedError, match="does not agree on TLS"):
             authenticate(f"https://localhost:{port}", ca_file=ca_file)
 
+        until(lambda: heard, "the server's end of the handshake", seconds=10)
         assert heard == [None]
 
 
