@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -58,10 +59,10 @@ class Part:
         for what in ("rows", "sums", "coverage"):
             self.left(what).unlink(missing_ok=True)
         env = os.environ | {"COVERAGE_FILE": str(self.left("coverage"))}
-        file = output.open("wb") if output else None
-        command = self.command(cover=cover)
-        process = subprocess.Popen(command, env=env, stdout=file, stderr=file)
-        return Running(self, process, time.monotonic(), output)
+        command, started = self.command(cover=cover), time.monotonic()
+        with output.open("wb") if output else nullcontext() as file:
+            process = subprocess.Popen(command, env=env, stdout=file, stderr=file)
+        return Running(self, process, started, output)
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,9 @@ class Ending:
         return f"{self.outcomes['passed']} passed, {failed} failed, {skipped} skipped"
 
 
-_UP: Final = ("dev.cluster", "--name", "test", "up")
 _CLUSTER_UP: Final = (
     *(sys.executable, "-m", "dev.timed", "test cluster"),
-    *(sys.executable, "-m", *_UP),
+    *(sys.executable, "-m", "dev.cluster", "--name", "test", "up"),
 )
 
 

@@ -1,7 +1,7 @@
 """Options of the whole suite: which tests are for the fast loop, and what is recorded of them.
 
 Inputs: the markers `requirement(id)`, `fault(id)` and `promise(id)`. Outputs: with `--rows FILE` a
-JSON object from test to its rows and outcome, merged over the sessions of one `make test`; with
+JSON object from test to its rows and outcome, which `dev.suite` merges over its sessions; with
 `--sums FILE` one of outcomes and of the time that each file took.
 """
 

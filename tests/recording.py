@@ -25,7 +25,7 @@ def pytest_runtest_makereport(item):
 
 
 class Rows:
-    """Keeps a JSON object from test to its rows and outcome, merged over sessions."""
+    """Keeps a JSON object from test to its rows and outcome."""
 
     def __init__(self, path):
         self._path = path
@@ -39,10 +39,8 @@ class Rows:
             found["passed"] = found["passed"] and report.passed
 
     def pytest_sessionfinish(self):
-        known = json.loads(self._path.read_text()) if self._path.exists() else {}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**known, **self._record}, indent=1, sort_keys=True)
-        self._path.write_text(text)
+        self._path.write_text(json.dumps(self._record, indent=1, sort_keys=True))
 
 
 class Sums:

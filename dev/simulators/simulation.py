@@ -39,8 +39,8 @@ CALLS_KEPT: Final = 100_000
 STOP_SECONDS: Final = 0.1
 """How often who waits looks whether the simulators stop."""
 CHANGEABLE: Final = frozenset(
-    {"name", "kind", "status", "capacity_kw", "latitude", "longitude", "address", "timezone"}
-    | {"connecting"}
+    {"name", "kind", "status", "capacity_kw", "latitude", "longitude", "address"}
+    | {"timezone", "connecting"}
 )
 
 

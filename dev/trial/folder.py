@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dev.cluster.folders import locked
 from dev.stack.product import account
 
 if TYPE_CHECKING:
@@ -62,12 +62,11 @@ def claimed(path: Path) -> Iterator[Path]:
     mark = path / _MARK
     if path.exists() and not mark.exists() and any(path.iterdir()):
         raise FolderError(f"{path} holds other files; name a new folder")
-    path.mkdir(parents=True, exist_ok=True)
-    with mark.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FolderError(f"a trial is using {path}; name another folder") from error
+
+    def refuse() -> None:
+        raise FolderError(f"a trial is using {path}; name another folder")
+
+    with locked(mark, waiting=refuse):
         yield path
 
 

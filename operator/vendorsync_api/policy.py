@@ -223,13 +223,12 @@ class VendorPolicy:
             fault = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in fault["loc"])
             known = ", ".join(sorted(self.options.model_fields)) or "none"
-            unknown = fault["type"] == "extra_forbidden"
-            raise PolicyError(
-                f"adapter {self.adapter} has no option {where!r}; known options: {known}"
-                if unknown
-                else f"option {where!r} of adapter {self.adapter}: {fault['msg']};"
-                f" known options: {known}"
-            ) from error
+            what = (
+                f"adapter {self.adapter} has no option {where!r}"
+                if fault["type"] == "extra_forbidden"
+                else f"option {where!r} of adapter {self.adapter}: {fault['msg']}"
+            )
+            raise PolicyError(f"{what}; known options: {known}") from error
 
     def missing_keys(self, keys: set[str]) -> list[str]:
         """Return the keys a Secret lacks; alternatives are written `email or username`."""

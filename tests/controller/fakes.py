@@ -19,6 +19,7 @@ class FakeCluster:
         self.jobs: dict = {}
         self.events: list[dict] = []
         self.pods_of: dict[str, list[dict]] = {}
+        self.pods_since: dict[str, str] = {}
         self.refusals_of: dict[str, list[dict]] = {}
         self.writes: list[str] = []
         self.reads: list[str] = []
@@ -91,7 +92,7 @@ class FakeCluster:
 
     async def pods(self, job, since):
         self.reads.append(f"pods {job[1]}")
-        self.since = since
+        self.pods_since[job[1]] = since
         return self.pods_of.get(job[1], [])
 
     async def apply_status(self, key, uid, status):

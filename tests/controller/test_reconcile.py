@@ -285,6 +285,10 @@ def test_a_finished_job_is_read_once_and_told_in_one_status_write():
 
     world.reconcile()
     assert (world.cluster.reads, world.cluster.writes) == (["pods job-1"], ["status acme"])
+    # Pods as old as this have the report, and the API server has them in memory.
+    job = world.cache.jobs.get(("solar", "job-1"))
+    assert job is not None
+    assert world.cluster.pods_since == {"job-1": job.version}
 
     world.reconcile()
     assert (world.cluster.reads, world.cluster.writes) == ([], [])

@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from dev.stack.images import PRODUCT
+from tests.antique import ANTIQUE
 from tests.packaging.pages import AT, GENERATED, PAGES, ROOT, files
 from vendorsync_operator.files import load
 
@@ -18,19 +19,6 @@ WRITTEN = [page for page in PAGES if page.name not in GENERATED]
 README = AT[ROOT / "README.md"]
 README_LINES = 150
 LANGUAGES = {"dockerfile", "sh", "text", "yaml"}
-ANTIQUE = {
-    r"\bstand(?:s|ing)? (?:in|beside|for|there|still)\b|\bstood\b": "is set in, is beside, means",
-    r"\bmend(?:s|ed|ing)?\b": "fix",
-    r"\bbears?\b|\bborne\b": "tolerate",
-    r"\bin place of\b": "instead of",
-    r"\bhangs? (?:on|of)\b": "depends on",
-    r"\bfor ever\b": "forever",
-    r"\bseldom\b": "rarely",
-    r"\banew\b": "again",
-    r"\bshall\b": "must, will",
-    r"\bbe it\b|\blest\b|\bhence\b|\bthence\b|\bwhence\b|\bthereof\b|\bwhilst\b": "plainer words",
-}
-"""Words that users of Kubernetes and PostgreSQL do not use, and what to write instead."""
 APACHE_2 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
 """SHA-256 of the license as apache.org publishes it."""
 

@@ -87,8 +87,8 @@ class ConditionReason(StrEnum):
     )
     NAMESPACE_DENIED = (
         "NamespaceDenied",
-        "The API server refuses what the message names to the operator, which changes nothing in"
-        " this namespace until then. Give its service account the rights of the chart again.",
+        "The operator may not read what the message names, so it changes nothing in this namespace."
+        " Give its service account the rights of the chart again.",
     )
     CONTESTED = (
         "Contested",
