@@ -134,6 +134,13 @@ class App:
         ):
             yield cursor
 
+    def ask(self, *statements):
+        """Run statements in one transaction as the role of runs; return what is read from each."""
+        with self.database() as database, database.exchange() as exchange:
+            read = exchange.ask(*statements)
+            exchange.commit()
+        return read
+
     def migrate(self, *, schema: str = "public", **options) -> list[str]:
         """Migrate as the owner."""
         database = Database(self.owner_url, schema=schema)
@@ -192,8 +199,7 @@ def stored_run(
     try:
         stored.begin()
         yield stored
-        with database.transaction() as cursor:
-            stored.lease.free(cursor)
+        app.ask(stored.lease.free_statement())
     finally:
         database.close()
 

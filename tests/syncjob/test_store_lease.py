@@ -52,17 +52,14 @@ def test_an_expired_lease_that_nobody_took_still_holds(app):
 def test_a_held_lease_is_renewed_after_a_third_of_its_life(app):
     now = 1000.0
     lease = Lease(1, "plants", owner="me", lifetime=90, clock=lambda: now)
-    with app.transaction() as cursor:
-        lease.take(cursor)
+    app.ask(lease.take_statement())
     until = "SELECT until FROM vendorsync.leases"
     first = app.value(until)
 
-    with app.transaction() as cursor:
-        lease.hold(cursor)
+    lease.settled(*app.ask(lease.hold_statement()))
     assert app.value(until) == first
     now += 31
-    with app.transaction() as cursor:
-        lease.hold(cursor)
+    lease.settled(*app.ask(lease.hold_statement()))
     assert app.value(until) > first
 
 
@@ -88,16 +85,14 @@ def test_a_lease_that_another_run_took_is_not_renewed(app):
 
 def test_a_freed_lease_can_be_taken_at_once_and_only_by_its_holder_freed(app):
     old, new = Lease(1, "plants", owner="old"), Lease(1, "plants", owner="new")
-    with app.transaction() as cursor:
-        old.take(cursor)
-        old.free(cursor)
-        new.take(cursor)
-        old.free(cursor)
+    app.ask(old.take_statement())
+    app.ask(old.free_statement())
+    app.ask(new.take_statement())
+    app.ask(old.free_statement())
 
     assert app.value("SELECT owner FROM vendorsync.leases") == "new"
 
 
 def test_streams_and_vendors_have_leases_of_their_own(app):
-    with app.transaction() as cursor:
-        for vendor_id, stream in ((1, "plants"), (1, "alerts"), (2, "plants")):
-            Lease(vendor_id, stream, owner=f"{vendor_id}{stream}").take(cursor)
+    for vendor_id, stream in ((1, "plants"), (1, "alerts"), (2, "plants")):
+        app.ask(Lease(vendor_id, stream, owner=f"{vendor_id}{stream}").take_statement())

@@ -17,13 +17,9 @@ def app(app):
     return app
 
 
-def confirm(app, statement):
-    with app.database() as database, database.exchange() as exchange:
-        (rows,) = exchange.commit(statement)
-    ROW.confirm(rows)
-
-
-@pytest.mark.parametrize("statement", [ROW.holding(), ROW.synced()], ids=["holding", "synced"])
+@pytest.mark.parametrize(
+    "statement", [ROW.hold_statement(), ROW.synced_statement()], ids=["hold", "synced"]
+)
 @pytest.mark.parametrize(
     "change",
     [
@@ -32,18 +28,18 @@ def confirm(app, statement):
     ],
 )
 def test_a_row_that_changed_hands_is_refused(app, statement, change):
-    confirm(app, statement)
+    app.ask(statement)
     app.do(change)
 
     with pytest.raises(BindingConflictError, match=r"vendors\.id 1 is no row of organization 3"):
-        confirm(app, statement)
+        app.ask(statement)
 
 
 def test_a_row_that_is_held_stays_with_its_organization_until_the_commit(app):
     with app.database() as database, app.connect() as other:
         other.execute("SET lock_timeout = '100ms'")
         with database.exchange() as exchange:
-            exchange.run(ROW.holding())
+            exchange.run(ROW.hold_statement())
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 other.execute("UPDATE vendors SET org_id = 4 WHERE id = 1")
             exchange.commit()
@@ -52,6 +48,6 @@ def test_a_row_that_is_held_stays_with_its_organization_until_the_commit(app):
 
 def test_two_streams_of_a_vendor_may_hold_it_at_once(app):
     with app.database() as one, app.database() as two, one.exchange() as first:
-        (rows,) = first.run(ROW.holding())
+        (rows,) = first.run(ROW.hold_statement())
         with two.exchange() as second:
-            assert second.run(ROW.holding()) == [rows]
+            assert second.run(ROW.hold_statement()) == [rows]

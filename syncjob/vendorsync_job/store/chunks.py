@@ -71,17 +71,16 @@ class Chunks:
         self._number += 1
         done: Chunk | None = None
 
-        def once(exchange: Exchange, answers: list[list[Any]]) -> Chunk:
+        def once(exchange: Exchange, answers: list[Any]) -> Chunk:
             nonlocal done
-            held, vendor, committed = answers
-            self.lease.confirm(held)
-            self._vendor.confirm(vendor)
+            renewed, _, is_committed = answers
             # The answer to an earlier COMMIT may have got lost with the connection.
-            if done is not None and committed[0][0]:
+            if done is not None and is_committed:
                 return done
             done = work(exchange)
-            counting = self._run.counting(self._number, self.totals + done.counts)
-            done.answers = exchange.commit(*done.closing, counting)
+            counts = self._run.count_statement(self._number, self.totals + done.counts)
+            done.answers = exchange.commit(*done.closing, counts)
+            self.lease.settled(renewed)
             return done
 
         def attempt() -> Chunk:
@@ -89,9 +88,9 @@ class Chunks:
                 self._database,
                 once,
                 lambda: (
-                    self.lease.locking(),
-                    self._vendor.holding(),
-                    self._run.committed(self._number),
+                    self.lease.hold_statement(),
+                    self._vendor.hold_statement(),
+                    self._run.committed_statement(self._number),
                 ),
             )
 
@@ -110,4 +109,10 @@ class Chunks:
     def renew(self) -> None:
         """Keep the lease while the vendor takes its time; LeaseLostError once it is another's."""
         if self.lease.is_due:
-            self._database.retrying(self.lease.hold)
+            self._database.repeated(self._renew)
+
+    def _renew(self) -> None:
+        with self._database.exchange() as exchange:
+            (renewed,) = exchange.ask(self.lease.hold_statement())
+            exchange.commit()
+        self.lease.settled(renewed)

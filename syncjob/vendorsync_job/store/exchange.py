@@ -14,7 +14,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from psycopg import sql
@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Statement:
-    """SQL with its values."""
+    """SQL with its values, and what reads the rows of its answer."""
 
     query: str | sql.Composed
     values: Sequence[Any] | Mapping[str, Any] = field(default=(), repr=False)
+    read: Callable[[list[Any]], Any] = field(default=list, repr=False)
 
 
 SAVEPOINT = Statement("SAVEPOINT piece")
@@ -70,6 +71,11 @@ class Exchange:
         waiting, self._waiting = self._waiting, []
         return self._send([*waiting, *statements])[len(waiting) :]
 
+    def ask(self, *statements: Statement) -> list[Any]:
+        """Send the statements in one message and return what is read from the answer of each."""
+        answers = self.run(*statements)
+        return [asked.read(rows) for asked, rows in zip(statements, answers, strict=True)]
+
     def commit(self, *statements: Statement) -> list[list[Any]]:
         """Send the statements and COMMIT in one message; the transaction is over then."""
         return self.run(*statements, Statement("COMMIT"))[:-1]
@@ -77,6 +83,10 @@ class Exchange:
     def refused(self) -> None:
         """Go back to the savepoint after a statement that the server refused."""
         self.run(ROLLBACK_TO_SAVEPOINT, RELEASE)
+
+    def merged(self, statement: Statement) -> str:
+        """Return the statement as text, its values put in."""
+        return self._cursor.mogrify(statement.query, statement.values or None)
 
     def copy(self, query: sql.Composed, types: Sequence[str], rows: Iterable[Any]) -> None:
         """Send rows by a binary COPY: two round trips."""
@@ -94,7 +104,4 @@ class Exchange:
         ]
 
     def _message(self, statements: Iterable[Statement]) -> bytes:
-        return b";".join(
-            self._cursor.mogrify(statement.query, statement.values or None).encode()
-            for statement in statements
-        )
+        return b";".join(self.merged(statement).encode() for statement in statements)

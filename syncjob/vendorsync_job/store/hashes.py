@@ -20,7 +20,7 @@ MOST = 1_000_000
 """Digests that are held in memory, some 70 MB; vendors with more records are read page by page."""
 
 
-def storing(vendor_id: int, stream: str, hashes: Mapping[str, bytes]) -> Statement:
+def store_statement(vendor_id: int, stream: str, hashes: Mapping[str, bytes]) -> Statement:
     """Insert or replace hashes by key, and return those that were replaced, one after the other.
 
     For the transaction that writes the records; the keys come sorted.
@@ -79,7 +79,7 @@ class Known:
 
     def all(self) -> set[int] | None:
         """Return all heads, None when there are too many."""
-        if not self._loaded and self._heads is None:
+        if self._most and not self._loaded and self._heads is None:
             every, orphans = self._read(*self._statements.known())
             if len(every) <= self._most:
                 self._heads = set(every)

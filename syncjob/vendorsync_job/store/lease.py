@@ -17,8 +17,6 @@ from vendorsync_job.store.exchange import Statement
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vendorsync_job.store.connection import Cursor
-
 LIFETIME = 180.0
 """Seconds; two thirds of it outlast one page with all its tries, which is what renewing needs.
 
@@ -28,7 +26,7 @@ HELD = "another run of this vendor and stream holds the lease"
 
 
 class Lease:
-    """The lease of one vendor and stream, held from `take` to `free`."""
+    """The lease of one vendor and stream."""
 
     def __init__(
         self,
@@ -46,16 +44,9 @@ class Lease:
         self._lifetime = lifetime
         self._clock = clock
         self._renewed = 0.0
-        self._renews = False
 
-    def take(self, cursor: Cursor) -> None:
-        """Take the lease, or raise AlreadyRunningError."""
-        statement = self.taking()
-        cursor.execute(statement.query, statement.values)
-        self.taken(cursor.fetchall())
-
-    def taking(self) -> Statement:
-        """Return the statement of `take`, for `taken` to judge its rows."""
+    def take_statement(self) -> Statement:
+        """Return what takes the lease; its reading raises AlreadyRunningError without an epoch."""
         return Statement(
             "INSERT INTO vendorsync.leases AS held (vendor_id, stream, owner, until, epoch)"
             " VALUES (%(vendor)s, %(stream)s, %(owner)s,"
@@ -65,60 +56,56 @@ class Lease:
             " WHERE held.until < clock_timestamp() OR held.owner = excluded.owner"
             " RETURNING epoch",
             self._values,
+            self._read_epoch,
         )
 
-    def taken(self, rows: Sequence[tuple[int]]) -> None:
-        """Raise AlreadyRunningError unless the lease came with an epoch."""
+    def _read_epoch(self, rows: Sequence[tuple[int]]) -> None:
         if not rows:
             raise AlreadyRunningError(HELD)
         self.epoch = rows[0][0]
         self._renewed = self._clock()
 
-    def hold(self, cursor: Cursor) -> None:
-        """Lock the lease for the rest of the transaction, or raise LeaseLostError.
+    def hold_statement(self) -> Statement:
+        """Return what locks the lease for the rest of the transaction.
 
-        It is also renewed once a third of its life is over.
+        It also renews it once a third of its life is over. Its reading raises LeaseLostError, or
+        returns when the lease was renewed last, for `settled`.
         """
-        statement = self.locking()
-        cursor.execute(statement.query, statement.values)
-        self.confirm(cursor.fetchall())
-
-    def locking(self) -> Statement:
-        """Return the statement of `hold`, for `confirm` to judge its rows."""
-        self._renews = self.is_due
-        if self._renews:
+        if self.is_due:
+            now = self._clock()
             return Statement(
                 "UPDATE vendorsync.leases"
                 " SET until = clock_timestamp() + make_interval(secs => %(lifetime)s)"
                 " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND epoch = %(epoch)s"
                 " RETURNING epoch",
                 self._values,
+                lambda rows: self._confirmed(rows, now),
             )
+        renewed = self._renewed
         return Statement(
             "SELECT epoch FROM vendorsync.leases WHERE vendor_id = %(vendor)s"
             " AND stream = %(stream)s AND epoch = %(epoch)s FOR NO KEY UPDATE",
             self._values,
+            lambda rows: self._confirmed(rows, renewed),
         )
 
-    def confirm(self, rows: Sequence[object]) -> None:
-        """Raise LeaseLostError unless the lease was found under our epoch."""
+    @staticmethod
+    def _confirmed(rows: Sequence[object], renewed: float) -> float:
         if not rows:
             raise LeaseLostError("another run took the lease over while this one slept")
-        if self._renews:
-            self._renewed = self._clock()
+        return renewed
+
+    def settled(self, renewed: float) -> None:
+        """Know that the transaction with `hold_statement` was committed, and so the renewal."""
+        self._renewed = renewed
 
     @property
     def is_due(self) -> bool:
         """Whether a third of the lease's life is over, so that it wants renewing."""
         return self._clock() - self._renewed > self._lifetime / 3
 
-    def free(self, cursor: Cursor) -> None:
-        """Give the lease up if it is still ours."""
-        statement = self.freeing()
-        cursor.execute(statement.query, statement.values)
-
-    def freeing(self) -> Statement:
-        """Return the statement of `free`."""
+    def free_statement(self) -> Statement:
+        """Return what gives the lease up if it is still ours."""
         return Statement(
             "UPDATE vendorsync.leases SET until = '-infinity', owner = ''"
             " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND epoch = %(epoch)s",

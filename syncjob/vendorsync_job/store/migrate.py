@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vendorsync_job.store.connection import Cursor
 
-LATEST = 3
+LATEST = 4
 LOCK = 0x7665_6E64_6F72  # "vendor"
 APPLICATION = ("organizations", "vendors", "plants", "alerts")
 APPLICATION_PREFIX = "application_"

@@ -64,7 +64,9 @@ class RecordComparison(Generic[Record]):
         self._to_rows = to_rows
         self._digests = Digests(table)
         self._statements = RecordStatements(table, place)
-        self._known = hashes.Known(database, self._statements, place, table.name, most=known_limit)
+        # Of years of alerts only the listed ones are asked for.
+        most = 0 if table.has_history else known_limit
+        self._known = hashes.Known(database, self._statements, place, table.name, most=most)
         self._undecided: dict[str, Offer] = {}
         self._changes: dict[str, Offer] = {}
         self._repairs: set[str] = set()
@@ -109,6 +111,10 @@ class RecordComparison(Generic[Record]):
     def _refuse(self, rejections: Sequence[Rejection]) -> None:
         """Keep no record of what is rejected."""
 
+    def _is_refused(self, offer: Offer) -> bool:  # noqa: ARG002
+        """Tell whether the database refused this very row before; only a store remembers that."""
+        return False
+
     def _sort_out(self, found: Iterable[Row | Rejection], refused: list[Rejection]) -> Counts:
         """Tell known rows from others; what has no row goes to `refused`."""
         rows: list[Row] = []
@@ -127,6 +133,10 @@ class RecordComparison(Generic[Record]):
             row, _, head = offer
             if not _is_storable(row):
                 refused.append(self._unstorable(row))
+            elif not self.full and self._is_refused(offer):
+                counts.rejected += 1
+                counts.duplicate += self._undecided.pop(row[0], None) is not None
+                self._drop_all([row], [], counts)
             elif known is None or head in known:
                 counts.duplicate += row[0] in self._undecided
                 self._undecided[row[0]] = offer
@@ -146,7 +156,7 @@ class RecordComparison(Generic[Record]):
         return zip(rows, digests, hashes.heads(digests), strict=True)
 
     def _drop_all(self, rows: Sequence[Row], others: Sequence[Offer], counts: Counts) -> None:
-        """Let no change wait whose record is back to what is stored."""
+        """Let no change wait whose record came again as one that is not to be written."""
         waiting = self._changes.keys() & map(itemgetter(0), rows)
         for key in waiting - {row[0] for row, _, _ in others}:
             self._drop(key, counts)
@@ -262,6 +272,7 @@ class RecordStore(RecordComparison[Record]):
         self._changes.clear()
         self._repairs.clear()
         self._rejections.clear()
+        self._quarantine.settled()
         self._stream.settled()
         return counts + chunk.counts
 
@@ -274,7 +285,10 @@ class RecordStore(RecordComparison[Record]):
         return counts
 
     def _refuse(self, rejections: Sequence[Rejection]) -> None:
-        self._rejections += [item for item in rejections if self._quarantine.has_news([item])]
+        self._rejections += [item for item in rejections if self._quarantine.has_news(item)]
+
+    def _is_refused(self, offer: Offer) -> bool:
+        return self._quarantine.holds(offer[1])
 
     def _write(self, exchange: Exchange, changes: dict[str, Offer]) -> Chunk:
         totals = self._chunks.totals
@@ -287,12 +301,14 @@ class RecordStore(RecordComparison[Record]):
         done = {key: digest for key, (_, digest, _) in changes.items() if key not in refused}
         closing = [
             *(
-                [hashes.storing(self._chunks.lease.vendor_id, self._table.name, done)]
+                [hashes.store_statement(self._chunks.lease.vendor_id, self._table.name, done)]
                 if done
                 else []
             ),
-            *self._quarantine.adding([*self._rejections, *refused.values()]),
-            *self._stream.moving(),
+            *self._quarantine.add_statements(
+                [*self._rejections, *refused.values()], {key: changes[key][1] for key in refused}
+            ),
+            *self._stream.move_statements(),
         ]
         return Chunk(
             Counts(

@@ -32,7 +32,7 @@ OURS: Rights = {
     "allowances": CLEAN,
     "slots": KEEP,
     "hashes": CLEAN,
-    "quarantine": READ | {"INSERT": WHOLE, "DELETE": WHOLE},
+    "quarantine": CLEAN,
 }
 TOKENS = ("access_token", "token_expires_at", "token_metadata")
 """Columns of the old system, for `legacyTokens`."""

@@ -29,7 +29,7 @@ class RunRow:
     trigger: str
     started_at: datetime
 
-    def opening(self) -> Statement:
+    def open_statement(self) -> Statement:
         """Insert the row."""
         return Statement(
             "INSERT INTO vendorsync.runs"
@@ -46,7 +46,7 @@ class RunRow:
             ],
         )
 
-    def counting(self, chunk: int, counts: Counts) -> Statement:
+    def count_statement(self, chunk: int, counts: Counts) -> Statement:
         """Set the counters, in the transaction that writes the chunk's rows."""
         return Statement(
             "UPDATE vendorsync.runs SET chunk = %(chunk)s, created = %(created)s,"
@@ -56,14 +56,15 @@ class RunRow:
             {**asdict(counts), "id": self.id, "chunk": chunk},
         )
 
-    def committed(self, chunk: int) -> Statement:
+    def committed_statement(self, chunk: int) -> Statement:
         """Tell whether a chunk's transaction was committed although its answer got lost."""
         return Statement(
             "SELECT coalesce((SELECT chunk >= %s FROM vendorsync.runs WHERE id = %s), false)",
             [chunk, self.id],
+            lambda rows: rows[0][0],
         )
 
-    def closing(self, report: RunReport) -> list[Statement]:
+    def close_statements(self, report: RunReport) -> list[Statement]:
         """Write down how the run ended, and drop runs that are past their time."""
         return [
             Statement(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from vendorsync_job.store.each import ITEM
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
 from vendorsync_job.store.rows import names
 
@@ -32,13 +33,19 @@ class RecordStatements:
 
     def upsert(self) -> sql.Composed:
         """Write the rows of the JSON document %(rows)s: no parameter limit, no temporary table."""
-        return self._upsert(
+        return self._counted(
             sql.SQL("jsonb_to_recordset(%(rows)s::jsonb) AS r ({})").format(self._definitions())
         )
 
     def upsert_staged(self) -> sql.Composed:
         """Write the rows of the temporary table."""
-        return self._upsert(sql.SQL("{} AS r").format(STAGE))
+        return self._counted(sql.SQL("{} AS r").format(STAGE))
+
+    def upsert_one(self) -> sql.Composed:
+        """Write the row in ITEM, and return whether it is new, or nothing if it was left alone."""
+        return self._upsert(
+            sql.SQL("jsonb_to_record({}) AS r ({})").format(ITEM, self._definitions())
+        )
 
     def stage(self) -> sql.Composed:
         """Create the temporary table."""
@@ -53,6 +60,17 @@ class RecordStatements:
     def unstage(self) -> sql.Composed:
         """Drop the temporary table, since the transaction may need another one."""
         return sql.SQL("DROP TABLE {}").format(STAGE)
+
+    def others(self) -> sql.Composed:
+        """Return which of %(keys)s are rows of another organization, or are taken for a row's key.
+
+        A collation may take two keys for one.
+        """
+        return sql.SQL(
+            'SELECT k.key, p.{key} COLLATE "C" = k.key FROM unnest(%(keys)s::text[]) AS k (key),'
+            " LATERAL (SELECT * FROM {table} AS p WHERE p.vendor_id = %(vendor)s"
+            " AND p.{key} = k.key OFFSET 0) AS p"
+        ).format(key=sql.Identifier(self._table.key), table=self._place.table(self._table.name))
 
     def present(self) -> sql.Composed:
         """Return which of %(keys)s are rows of the organization."""
@@ -127,11 +145,23 @@ class RecordStatements:
             for name, kind in zip(self.names, self.types, strict=True)
         )
 
+    def _counted(self, source: sql.Composed) -> sql.Composed:
+        """Upsert from rows called r; return how many were written, how many of them are new.
+
+        The third column has the keys that were written if these are fewer than %(count)s.
+        """
+        return sql.SQL(
+            "WITH written AS ({upsert}, stored.{key} AS key)"
+            " SELECT count(*), count(*) FILTER (WHERE is_new),"
+            " CASE WHEN count(*) < %(count)s THEN array_agg(key) END FROM written"
+        ).format(upsert=self._upsert(source), key=sql.Identifier(self._table.key))
+
     def _upsert(self, source: sql.Composed) -> sql.Composed:
-        """Upsert from rows called r, and return how many were written and how many of them are new.
+        """Upsert from rows called r, and return of each row that was written whether it is new.
 
         Rows go in sorted by key, so that two writers lock in the same order. A row of another
-        organization and one that is equal already are left alone and not counted.
+        organization, one that is equal already, and one whose key is another one's by the column's
+        collation are left alone.
         """
         table = self._table
         stamps = [sql.Identifier(name) for name in table.stamps]
@@ -140,12 +170,12 @@ class RecordStatements:
             for name, value in zip(table.columns, self._new_values(), strict=True)
         ] + [sql.SQL("updated_at = excluded.updated_at")] * ("updated_at" in table.stamps)
         return sql.SQL(
-            "WITH written AS (INSERT INTO {table} AS stored (org_id, vendor_id, {columns})"
+            "INSERT INTO {table} AS stored (org_id, vendor_id, {columns})"
             " SELECT %(organization)s, %(vendor)s, {values} FROM {source} ORDER BY r.{key}"
             " ON CONFLICT (vendor_id, {key}) DO UPDATE SET {assignments}"
-            " WHERE stored.org_id = excluded.org_id AND {differs}"
-            " RETURNING xmax = 0 AS is_new)"
-            " SELECT count(*), count(*) FILTER (WHERE is_new) FROM written"
+            " WHERE stored.org_id = excluded.org_id"
+            ' AND stored.{key} COLLATE "C" = excluded.{key} COLLATE "C" AND {differs}'
+            " RETURNING xmax = 0 AS is_new"
         ).format(
             table=self._place.table(table.name),
             key=sql.Identifier(table.key),

@@ -90,19 +90,16 @@ class StoredRun(Generic[Record]):
         """Take the lease, or raise AlreadyRunningError, and open the run's row."""
         try:
             with self._database.exchange(timeouts=Timeouts(lock=2)) as exchange:
-                taken, _, quarantined, stream = exchange.run(
-                    self.lease.taking(),
-                    self._row.opening(),
-                    self._quarantine.loading(),
-                    self._stream.loading(self._full_compare_hours),
+                *_, self.records.full = exchange.ask(
+                    self.lease.take_statement(),
+                    self._row.open_statement(),
+                    self._quarantine.load_statement(),
+                    self._stream.load_statement(self._full_compare_hours),
                 )
-                self.lease.taken(taken)
                 exchange.commit()
         except LockTimeoutError:
             # Its holder locks the lease while it writes a chunk.
             raise AlreadyRunningError(HELD) from None
-        self._quarantine.loaded(quarantined)
-        self.records.full = self._stream.loaded(stream)
 
     @property
     def cursor(self) -> str | None:
@@ -139,15 +136,14 @@ class StoredRun(Generic[Record]):
             if report.complete:
                 # The old system's column is about plants; alerts keep out of it.
                 is_plants = self._row.stream == "plants"
-                held, vendor = exchange.run(
-                    self.lease.locking(),
-                    self._vendor.synced() if is_plants else self._vendor.holding(),
+                vendor = self._vendor
+                exchange.ask(
+                    self.lease.hold_statement(),
+                    vendor.synced_statement() if is_plants else vendor.hold_statement(),
                 )
-                self.lease.confirm(held)
-                self._vendor.confirm(vendor)
             exchange.commit(
-                *(self._quarantine.forgetting() if report.complete else ()),
-                *([self._stream.compared()] if self._has_compared(report) else ()),
-                *self._row.closing(report),
-                self.lease.freeing(),
+                *(self._quarantine.forget_statements() if report.complete else ()),
+                *([self._stream.compared_statement()] if self._has_compared(report) else ()),
+                *self._row.close_statements(report),
+                self.lease.free_statement(),
             )

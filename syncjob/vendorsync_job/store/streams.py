@@ -20,17 +20,17 @@ class StreamRow:
         self._scope = {"vendor": vendor_id, "stream": stream}
         self._committed: str | None = None
 
-    def loading(self, full_compare_hours: float) -> Statement:
-        """Return what reads the row, for `loaded`."""
+    def load_statement(self, full_compare_hours: float) -> Statement:
+        """Return what reads the row; its answer reads as whether a full compare is due."""
         return Statement(
             "SELECT cursor, mapping_version IS DISTINCT FROM %(mapping)s"
             " OR compared_at IS NULL OR compared_at < now() - make_interval(secs => %(seconds)s)"
             " FROM vendorsync.streams WHERE vendor_id = %(vendor)s AND stream = %(stream)s",
             self._scope | {"mapping": MAPPING_VERSION, "seconds": full_compare_hours * 3600},
+            self._learn,
         )
 
-    def loaded(self, rows: Sequence[tuple[str | None, bool]]) -> bool:
-        """Learn the cursor, and tell whether a full compare is due."""
+    def _learn(self, rows: Sequence[tuple[str | None, bool]]) -> bool:
         if not rows:
             return True
         ((self.cursor, due),) = rows
@@ -42,7 +42,7 @@ class StreamRow:
         """Whether the cursor differs from the stored one."""
         return self.cursor != self._committed
 
-    def moving(self) -> list[Statement]:
+    def move_statements(self) -> list[Statement]:
         """Return what stores the cursor, for the transaction with the rows before it."""
         if not self.moved:
             return []
@@ -59,7 +59,7 @@ class StreamRow:
         """Know that the cursor is stored."""
         self._committed = self.cursor
 
-    def compared(self) -> Statement:
+    def compared_statement(self) -> Statement:
         """Return what notes that all rows were compared in full now."""
         return Statement(
             "INSERT INTO vendorsync.streams (vendor_id, stream, mapping_version, compared_at)"

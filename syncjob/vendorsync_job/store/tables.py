@@ -25,5 +25,12 @@ class RecordTable:
     stamps: tuple[str, ...] = ("created_at", "updated_at")
     row_security: bool = False
     ignored: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    """Enabled row triggers before INSERT or UPDATE: each may leave a row out without a word."""
     marks_vanished: bool = False
     """The table has a column vanished_at of a type that takes a time."""
+
+    @property
+    def has_history(self) -> bool:
+        """Whether most rows are of the past and never listed again."""
+        return self.name == "alerts"

@@ -1,17 +1,19 @@
 """Rows into their table, inside a transaction: one statement if the database takes them all.
 
-A row that the database refuses is found by halving; the others are written.
+A row that the database refuses costs itself alone, whatever it was refused for.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from vendorsync_job.errors import SchemaMismatchError
 from vendorsync_job.models import Rejection
+from vendorsync_job.store import each
+from vendorsync_job.store.each import CHECK_NOW
 from vendorsync_job.store.exchange import RELEASE, SAVEPOINT, Statement
 from vendorsync_job.store.rows import described, document
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from vendorsync_job.store.tables import RecordTable
 
 FOREIGN = "OwnedByAnotherOrganization"
+SAME_BY_COLLATION = "its key is that of another record, by the column's collation"
+RIGHT_MISSING = "42501"
+"""Insufficient privilege: on a table with row-level security a row of another organization."""
 HOPELESS = 100
 """Refused rows, with none written, after which the table itself is at fault."""
 PIECE = 1000
@@ -51,102 +56,121 @@ class Upsert:
     """Writes rows of one table."""
 
     def __init__(self, table: RecordTable, place: Place, statements: RecordStatements) -> None:
-        self._table = table.name
+        self._table = table
         self._statements = statements
         self._values = place.values
-        self._refusals: tuple[type[psycopg.Error], ...] = (
-            psycopg.DataError,
-            psycopg.IntegrityError,
-        )
-        if table.row_security:
-            self._refusals += (psycopg.errors.InsufficientPrivilege,)
 
     def write(self, exchange: Exchange, rows: Sequence[Row], *, first: bool) -> Written:
         """Write rows that are sorted by key; each of them is in the result once.
 
-        If they are the `first` of a run, so many refusals mean that the table itself is at fault:
-        SchemaMismatchError.
+        Raises SchemaMismatchError if they are the `first` of a run and so many that are all refused
+        mean that the table itself is at fault, and psycopg's error if it is no fault of rows.
         """
         written = Written()
-        self._write(exchange, rows, written)
+        if not rows:
+            return written
+        error = self._write_all(exchange, rows, written)
+        if error is not None:
+            self._write_each(exchange, rows, written, error)
         if first and not written.done and len(written.refused) >= HOPELESS:
             reason = next(iter(written.refused.values())).reason
             raise SchemaMismatchError(
-                f"the database refuses every record of {self._table}: {reason}"
+                f"the database refuses every record of {self._table.name}: {reason}"
             )
         return written
 
-    def _write(self, exchange: Exchange, rows: Sequence[Row], written: Written) -> None:
-        if not rows:
-            return
-        counted = (self._staged if len(rows) > PIECE else self._sent)(exchange, rows)
-        if isinstance(counted, psycopg.Error):
-            self._halve(exchange, rows, written, counted)
-        else:
-            self._count(exchange, rows, written, *counted)
-
-    def _halve(
-        self, exchange: Exchange, rows: Sequence[Row], written: Written, error: psycopg.Error
-    ) -> None:
-        if len(rows) == 1:
-            self._refuse(rows[0], _reason(error), written)
-            return
-        middle = len(rows) // 2
-        self._write(exchange, rows[:middle], written)
-        self._write(exchange, rows[middle:], written)
-
-    def _sent(self, exchange: Exchange, rows: Sequence[Row]) -> tuple[int, int] | psycopg.Error:
-        """Write rows as a JSON document; return how many were written and are new, or a refusal."""
-        names = self._statements.names
-        values = self._values | {"rows": document(rows, names)}
+    def _write_all(
+        self, exchange: Exchange, rows: Sequence[Row], written: Written
+    ) -> psycopg.Error | None:
+        """Write all rows at once; return why the database refuses that, with nothing written."""
+        staged = len(rows) > PIECE
+        if staged:
+            # Outside the try: a right that is missing here is no fault of a row.
+            exchange.run(SAVEPOINT, Statement(self._statements.stage()))
         try:
-            _, counted, _ = exchange.run(
-                SAVEPOINT, Statement(self._statements.upsert(), values), RELEASE
-            )
-        except self._refusals as error:
+            count, created, keys = (self._staged if staged else self._sent)(exchange, rows)
+        except psycopg.Error as error:
+            if not each.may_be_of_rows(error):
+                raise
             exchange.refused()
             return error
-        return counted[0][0], counted[0][1]
-
-    def _staged(self, exchange: Exchange, rows: Sequence[Row]) -> tuple[int, int] | psycopg.Error:
-        """Write rows by way of a temporary table."""
-        statements = self._statements
-        # Outside the try: a right that is missing here is no fault of a row.
-        exchange.run(SAVEPOINT, Statement(statements.stage()))
-        try:
-            exchange.copy(statements.copy(), statements.types, rows)
-            counted, _, _ = exchange.run(
-                Statement(statements.upsert_staged(), self._values),
-                Statement(statements.unstage()),
-                RELEASE,
-            )
-        except self._refusals as error:
-            exchange.refused()
-            return error
-        return counted[0][0], counted[0][1]
-
-    def _count(
-        self, exchange: Exchange, rows: Sequence[Row], written: Written, count: int, created: int
-    ) -> None:
         written.created += created
         written.updated += count - created
-        if count == len(rows):
+        if count < len(rows):
+            done = set(keys or ())
+            self._sort_out(exchange, [row for row in rows if row[0] not in done], written)
+        return None
+
+    def _sent(self, exchange: Exchange, rows: Sequence[Row]) -> tuple[int, int, list[str] | None]:
+        """Write rows as a JSON document."""
+        values = {"rows": self._document(rows), "count": len(rows)}
+        upsert = Statement(self._statements.upsert(), self._values | values)
+        return self._counted(exchange, SAVEPOINT, upsert, CHECK_NOW, RELEASE)
+
+    def _staged(self, exchange: Exchange, rows: Sequence[Row]) -> tuple[int, int, list[str] | None]:
+        """Write rows by way of the temporary table."""
+        statements = self._statements
+        exchange.copy(statements.copy(), statements.types, rows)
+        upsert = Statement(statements.upsert_staged(), self._values | {"count": len(rows)})
+        return self._counted(exchange, upsert, Statement(statements.unstage()), CHECK_NOW, RELEASE)
+
+    @staticmethod
+    def _counted(exchange: Exchange, *statements: Statement) -> tuple[int, int, list[str] | None]:
+        """Run statements and return the only row that they have."""
+        ((count, created, keys),) = (row for rows in exchange.run(*statements) for row in rows)
+        return count, created, keys
+
+    def _write_each(
+        self, exchange: Exchange, rows: Sequence[Row], written: Written, error: psycopg.Error
+    ) -> None:
+        upsert = Statement(self._statements.upsert_one(), self._values)
+        outcomes = each.run_each(exchange, upsert, rows, self._document)
+        written.created += len(outcomes.new)
+        written.updated += len(outcomes.changed)
+        at_fault = [self._is_of_row(refusal) for _, refusal in outcomes.refused]
+        if len(outcomes.refused) == len(rows) and not any(at_fault):
+            raise error
+        for row, refusal in outcomes.refused:
+            foreign = self._table.row_security and refusal.state == RIGHT_MISSING
+            self._refuse(row, FOREIGN if foreign else str(refusal), written)
+        self._sort_out(exchange, outcomes.left, written)
+
+    def _is_of_row(self, refusal: each.Refusal) -> bool:
+        return refusal.is_of_row or (self._table.row_security and refusal.state == RIGHT_MISSING)
+
+    def _sort_out(self, exchange: Exchange, rows: Sequence[Row], written: Written) -> None:
+        """Find out why rows were neither written nor refused."""
+        if not rows:
             return
-        values = self._values | {"keys": [row[0] for row in rows]}
-        (found,) = exchange.run(Statement(self._statements.present(), values))
-        present = {key for (key,) in found}
-        written.equal += len(present) - count
+        values: dict[str, Any] = {"rows": self._document(rows)}
+        keys = {"keys": [row[0] for row in rows]}
+        standing, others = exchange.run(
+            Statement(self._statements.standing(), self._values | values),
+            Statement(self._statements.others(), self._values | keys),
+        )
+        differs, is_same_key = dict(standing), dict(others)
         for row in rows:
-            if row[0] not in present:
+            key = row[0]
+            if differs.get(key) is False:
+                written.equal += 1
+            elif key not in differs and is_same_key.get(key) is False:
+                self._refuse(row, SAME_BY_COLLATION, written)
+            elif key not in differs and (key in is_same_key or not self._table.triggers):
                 self._refuse(row, FOREIGN, written)
+            else:
+                self._refuse(row, self._left_out, written)
+
+    @property
+    def _left_out(self) -> str:
+        triggers = " or ".join(self._table.triggers)
+        reason = (
+            f"left out by trigger {triggers}" if triggers else "left out by a rule of the table"
+        )
+        # Row-level security hides the rows of others.
+        return f"{reason}, or {FOREIGN}" if self._table.row_security else reason
+
+    def _document(self, rows: Sequence[Row]) -> str:
+        return document(rows, self._statements.names)
 
     def _refuse(self, row: Row, reason: str, written: Written) -> None:
         written.refused[row[0]] = Rejection(row[0], reason, described(row, self._statements.names))
-
-
-def _reason(error: psycopg.Error) -> str:
-    """Name the fault and the column or constraint; the text itself would show values."""
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return FOREIGN
-    where = error.diag.column_name or error.diag.constraint_name
-    return f"refused by the database: {type(error).__name__}" + (f" of {where}" if where else "")

@@ -5,19 +5,23 @@ Only a complete listing can tell that a record is absent.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psycopg
 from psycopg import sql
 
 from vendorsync_job.models import Counts
+from vendorsync_job.store import each
 from vendorsync_job.store.chunks import Chunk
-from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.each import CHECK_NOW
+from vendorsync_job.store.exchange import RELEASE, SAVEPOINT, Statement
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from vendorsync_job.store.chunks import Chunks
     from vendorsync_job.store.connection import Database
@@ -31,7 +35,17 @@ ALWAYS = 5
 """Records that may vanish at once whatever their share."""
 MOST_ABSENCES = 32_767
 """What a smallint counts to."""
-OURS = sql.SQL("vendor_id = %(vendor)s AND stream = %(stream)s")
+OURS = sql.SQL("vendor_id = %(vendor)s AND stream = %(stream)s AND key = ANY (%(keys)s)")
+COUNT = sql.SQL("UPDATE vendorsync.hashes SET absences = absences + 1 WHERE {}").format(OURS)
+MARK = sql.SQL(
+    "UPDATE vendorsync.hashes SET absences = %(after)s, vanished_at = now() WHERE {}"
+).format(OURS)
+UNMARK = sql.SQL("UPDATE vendorsync.hashes SET absences = 0, vanished_at = NULL WHERE {}").format(
+    OURS
+)
+FORGET = sql.SQL("DELETE FROM vendorsync.hashes WHERE {}").format(OURS)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,13 @@ class Guard:
         if self.percent == 100 or not absent:
             return False
         return absent >= live or absent > max(ALWAYS, live * self.percent / 100)
+
+
+class RowMark(NamedTuple):
+    """What vanished_at of a row becomes, where it is (or is not) NULL: SQL."""
+
+    value: str
+    was: str
 
 
 @dataclass(frozen=True)
@@ -102,15 +123,13 @@ class Vanishing:
         held = self._guard.holds(len(survey.due) + len(survey.absent), survey.live)
         marked = [] if held else survey.due
         for keys in _pieces(survey.back):
-            self._write(Counts(), keys, [self._unmark(), *self._row_marks("NULL", "NOT NULL")])
+            self._write(Counts(), keys, UNMARK, RowMark("NULL", "NOT NULL"))
         for keys in _pieces(survey.absent):
-            self._write(Counts(), keys, [self._count()])
+            self._write(Counts(), keys, COUNT)
         for keys in _pieces(marked):
-            self._write(
-                Counts(vanished=len(keys)), keys, [self._mark(), *self._row_marks("now()", "NULL")]
-            )
+            self._write(Counts(vanished=len(keys)), keys, MARK, RowMark("now()", "NULL"))
         for keys in _pieces(survey.orphans):
-            self._write(Counts(), keys, [_forgetting()])
+            self._write(Counts(), keys, FORGET)
         return Retired(len(marked), survey.returned, held)
 
     def end_absent(self, has: Callable[[str], bool]) -> int:
@@ -173,21 +192,61 @@ class Vanishing:
             " AND p.{key} > %(last)s ORDER BY p.{key} LIMIT %(page)s"
         ).format(**self._names())
 
-    def _write(self, counts: Counts, keys: list[str], queries: Iterable[sql.Composed]) -> None:
-        statements = [Statement(query, self._values | {"keys": keys}) for query in queries]
-        self._chunks.write(lambda _: Chunk(counts, statements))
-
-    def _end(self, keys: list[str]) -> int:
-        values = self._values | {"keys": keys}
+    def _write(
+        self, counts: Counts, keys: list[str], query: sql.Composed, row_mark: RowMark | None = None
+    ) -> None:
+        """Write to our hashes, and to the rows if they have a column for it."""
+        closing = [Statement(query, self._values | {"keys": keys})]
 
         def work(exchange: Exchange) -> Chunk:
-            (((ended,),),) = exchange.run(Statement(self._ending(), values))
+            if row_mark and self._table.marks_vanished:
+                self._update(exchange, self._mark_rows(row_mark), keys)
+            return Chunk(counts, closing)
+
+        self._chunks.write(work)
+
+    def _end(self, keys: list[str]) -> int:
+        def work(exchange: Exchange) -> Chunk:
+            ended = self._update(exchange, self._end_alerts(), keys)
             # Without its hash the alert is offered again when it is listed again.
-            return Chunk(Counts(vanished=ended), [Statement(_forgetting(), values)])
+            forget = Statement(FORGET, self._values | {"keys": keys})
+            return Chunk(Counts(vanished=ended), [forget])
 
         return self._chunks.write(work).counts.vanished
 
-    def _ending(self) -> sql.Composed:
+    def _update(self, exchange: Exchange, query: sql.Composed, keys: list[str]) -> int:
+        """Update the rows of these keys, or those of them that the database lets us; count them."""
+        key = sql.Identifier("p", self._table.key)
+        together = sql.SQL("{} AND {} = ANY (%(keys)s) RETURNING 1").format(query, key)
+        try:
+            _, updated, *_ = exchange.run(
+                SAVEPOINT,
+                Statement(together, self._values | {"keys": keys}),
+                CHECK_NOW,
+                RELEASE,
+            )
+        except psycopg.Error as error:
+            if not each.may_be_of_rows(error):
+                raise
+            exchange.refused()
+        else:
+            return len(updated)
+        alone = sql.SQL("{} AND {} = {} #>> '{{}}' RETURNING false").format(query, key, each.ITEM)
+        outcomes = each.run_each(exchange, Statement(alone, self._values), [(key,) for key in keys])
+        if outcomes.refused:
+            (refused, *_), refusal = outcomes.refused[0]
+            log.warning(
+                "%s rows of %s stay as they were; %s was %s",
+                *(len(outcomes.refused), self._table.name, refused, refusal),
+            )
+        return len(outcomes.changed)
+
+    def _mark_rows(self, mark: RowMark) -> sql.Composed:
+        return sql.SQL(
+            "UPDATE {table} AS p SET vanished_at = {value} WHERE {ours} AND p.vanished_at IS {was}"
+        ).format(**self._names(), value=sql.SQL(mark.value), was=sql.SQL(mark.was))
+
+    def _end_alerts(self) -> sql.Composed:
         times = [
             f", {name} = {value}"
             for name, value, there in (
@@ -197,20 +256,9 @@ class Vanishing:
             if name in there
         ]
         return sql.SQL(
-            "WITH ended AS (UPDATE {table} AS p SET status = 'resolved'{times}"
-            " WHERE {ours} AND p.status = 'active' AND p.{key} = ANY (%(keys)s) RETURNING 1)"
-            " SELECT count(*) FROM ended"
+            "UPDATE {table} AS p SET status = 'resolved'{times}"
+            " WHERE {ours} AND p.status = 'active'"
         ).format(**self._names(), times=sql.SQL("".join(times)))
-
-    def _row_marks(self, value: str, was: str) -> list[sql.Composed]:
-        if not self._table.marks_vanished:
-            return []
-        return [
-            sql.SQL(
-                "UPDATE {table} AS p SET vanished_at = {value}"
-                " WHERE {ours} AND p.{key} = ANY (%(keys)s) AND p.vanished_at IS {was}"
-            ).format(**self._names(), value=sql.SQL(value), was=sql.SQL(was))
-        ]
 
     def _names(self) -> dict[str, sql.Composable]:
         return {
@@ -218,30 +266,6 @@ class Vanishing:
             "key": sql.Identifier(self._table.key),
             "ours": VENDOR_AND_ORGANIZATION,
         }
-
-    @staticmethod
-    def _count() -> sql.Composed:
-        return sql.SQL(
-            "UPDATE vendorsync.hashes SET absences = absences + 1 WHERE {} AND key = ANY (%(keys)s)"
-        ).format(OURS)
-
-    @staticmethod
-    def _mark() -> sql.Composed:
-        return sql.SQL(
-            "UPDATE vendorsync.hashes SET absences = %(after)s, vanished_at = now()"
-            " WHERE {} AND key = ANY (%(keys)s)"
-        ).format(OURS)
-
-    @staticmethod
-    def _unmark() -> sql.Composed:
-        return sql.SQL(
-            "UPDATE vendorsync.hashes SET absences = 0, vanished_at = NULL"
-            " WHERE {} AND key = ANY (%(keys)s)"
-        ).format(OURS)
-
-
-def _forgetting() -> sql.Composed:
-    return sql.SQL("DELETE FROM vendorsync.hashes WHERE {} AND key = ANY (%(keys)s)").format(OURS)
 
 
 def _pieces(keys: list[str]) -> Iterator[list[str]]:

@@ -20,26 +20,29 @@ if TYPE_CHECKING:
 
 
 class VendorRow:
-    """The row of `place`, whose `vendor_id` is known."""
+    """The row of `place`, whose `vendor_id` is known.
+
+    Reading the answer of a statement raises BindingConflictError unless the row was found with its
+    organization.
+    """
 
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def holding(self) -> Statement:
-        """Return what locks the row until the transaction ends, for `confirm` to judge its rows."""
+    def hold_statement(self) -> Statement:
+        """Return what locks the row until the transaction ends."""
         return self._statement(
             "SELECT id FROM {} WHERE id = %(vendor)s AND org_id = %(organization)s FOR SHARE"
         )
 
-    def synced(self) -> Statement:
-        """Return what sets last_synced_at, for `confirm` to judge its rows."""
+    def synced_statement(self) -> Statement:
+        """Return what sets last_synced_at."""
         return self._statement(
             "UPDATE {} SET last_synced_at = now()"
             " WHERE id = %(vendor)s AND org_id = %(organization)s RETURNING id"
         )
 
-    def confirm(self, rows: Sequence[object]) -> None:
-        """Raise BindingConflictError unless the row was found with its organization."""
+    def _confirm(self, rows: Sequence[object]) -> None:
         if not rows:
             place = self._place
             raise BindingConflictError(
@@ -48,4 +51,6 @@ class VendorRow:
             )
 
     def _statement(self, query: str) -> Statement:
-        return Statement(sql.SQL(query).format(self._place.table("vendors")), self._place.values)
+        return Statement(
+            sql.SQL(query).format(self._place.table("vendors")), self._place.values, self._confirm
+        )

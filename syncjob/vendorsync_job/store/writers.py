@@ -49,20 +49,22 @@ class Writers:
     def run(
         self,
         database: Database,
-        work: Callable[[Exchange, list[list[Any]]], Result],
+        work: Callable[[Exchange, list[Any]], Result],
         opening: Callable[[], Sequence[Statement]] = tuple,
     ) -> Result:
         """Run `work` in a transaction that counts as one writer, waiting for a free place.
 
-        The opening statements travel with the question for a place; `work` gets their rows. It is
-        `work` that commits.
+        The opening statements travel with the question for a place; `work` gets what is read from
+        their answers. It is `work` that commits.
         """
         end = self._clock() + PATIENCE
         while True:
             with database.exchange() as exchange:
-                entered, *answers = exchange.run(self._entering(), *opening())
+                asked = opening()
+                entered, *answers = exchange.run(self._place_statement(), *asked)
                 if entered:
-                    return work(exchange, answers)
+                    read = [one.read(rows) for one, rows in zip(asked, answers, strict=True)]
+                    return work(exchange, read)
             if self._clock() > end:
                 raise WritersBusyError(
                     f"database {database.where} has all {self._limit} writers busy"
@@ -70,7 +72,7 @@ class Writers:
             # Outside the transaction, so that a waiting run holds nothing.
             self._sleep(0.02 + 0.2 * self._jitter())
 
-    def _entering(self) -> Statement:
+    def _place_statement(self) -> Statement:
         places = sorted(range(1, self._limit + 1), key=lambda _: self._jitter())
         return Statement(
             "SELECT place FROM (SELECT unnest(%s::int[]) AS place) AS places"
