@@ -9,8 +9,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.syncjob.builders import App, plants, run_report, settle, stored_run
+from tests.syncjob.builders import App, plant, plants, run_report, settle, stored_run
 from vendorsync_job.models import Counts
+from vendorsync_job.store import vanish
 from vendorsync_job.store.vanish import Guard, Retired
 
 pytestmark = pytest.mark.postgres
@@ -83,6 +84,25 @@ def test_absences_count_only_in_a_row(app):
         listed(app, plants(count))
 
     assert vanished(app) == []
+
+
+def test_of_a_full_listing_no_row_is_read_to_find_what_is_absent(app, monkeypatch):
+    listed(app, plants(500))
+    read = []
+    pages = vanish.Vanishing._pages
+
+    def counted(self, query, **values):
+        for row in pages(self, query, **values):
+            read.append(row)
+            yield row
+
+    monkeypatch.setattr(vanish.Vanishing, "_pages", counted)
+    records = [plant(1, name="renamed"), *plants(500)[1:]]
+
+    assert listed(app, records) == (Counts(updated=1, unchanged=499), Retired())
+    assert read == []
+    assert listed(app, records[2:]) == (Counts(unchanged=498), Retired())
+    assert len(read) == 2
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -214,7 +234,9 @@ class VanishModel(RuleBasedStateMachine):
 
 
 @pytest.mark.fault("V7")
-def test_marks_follow_a_plain_model_of_absences_and_nothing_is_deleted(app):
+@pytest.mark.parametrize("page", [vanish.PAGE, 2], ids=["what is absent", "page by page"])
+def test_marks_follow_a_plain_model_of_absences_and_nothing_is_deleted(app, page, monkeypatch):
+    monkeypatch.setattr(vanish, "PAGE", page)
     model = type("BoundModel", (VanishModel,), {"app": app})
     run_state_machine_as_test(
         model,

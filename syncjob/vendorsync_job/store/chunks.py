@@ -39,8 +39,8 @@ class Chunk:
     closing: list[Statement] = field(default_factory=list)
     hashes: dict[str, bytes] = field(default_factory=dict)
     """Digests by key that the first closing statement stores, if there are any."""
-    answers: list[list[Any]] | None = None
-    """Rows of the closing statements; None when they got lost with the connection."""
+    answers: list[Any] | None = None
+    """What the closing statements' answers say; None when they got lost with the connection."""
 
 
 class Chunks:

@@ -76,9 +76,12 @@ class Exchange:
         answers = self.run(*statements)
         return [asked.read(rows) for asked, rows in zip(statements, answers, strict=True)]
 
-    def commit(self, *statements: Statement) -> list[list[Any]]:
-        """Send the statements and COMMIT in one message; the transaction is over then."""
-        return self.run(*statements, Statement("COMMIT"))[:-1]
+    def commit(self, *statements: Statement) -> list[Any]:
+        """Send the statements and COMMIT in one message; the transaction is over then.
+
+        Returns what is read from the answer of each statement.
+        """
+        return self.ask(*statements, Statement("COMMIT"))[:-1]
 
     def refused(self) -> None:
         """Go back to the savepoint after a statement that the server refused."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
 
 from vendorsync_job.store.exchange import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from psycopg import sql
 
     from vendorsync_job.store.connection import Database
     from vendorsync_job.store.place import Place
@@ -18,31 +18,40 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000
 """Digests that are held in memory, some 70 MB; vendors with more records are read page by page."""
+NO_HASH = sql.SQL("SELECT NULL::bytea AS hash WHERE false")
+OLD_HASHES = sql.SQL(
+    # OFFSET keeps the planner to a look-up by key, which it misses without statistics.
+    "SELECT h.hash FROM new, LATERAL (SELECT s.hash FROM vendorsync.hashes AS s"
+    " WHERE s.vendor_id = %(vendor)s AND s.stream = %(stream)s AND s.key = new.key OFFSET 0) AS h"
+)
 
 
-def store_statement(vendor_id: int, stream: str, hashes: Mapping[str, bytes]) -> Statement:
-    """Insert or replace hashes by key, and return those that were replaced, one after the other.
+def store_statement(
+    vendor_id: int, stream: str, hashes: Mapping[str, bytes], *, are_new: bool = False
+) -> Statement:
+    """Insert or replace hashes by key; its reading returns those that were replaced, in a row.
 
-    For the transaction that writes the records; the keys come sorted.
+    For the transaction that writes the records; the keys come sorted. Hashes that `are_new` replace
+    none, so none are looked for, which is a third of the work.
     """
     return Statement(
-        "WITH new AS (SELECT key, substr(%(hashes)s::bytea, (16 * n - 15)::int, 16) AS hash"
-        " FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS k (key, n)),"
-        # OFFSET keeps the planner to a look-up by key, which it misses without statistics.
-        " old AS (SELECT h.hash FROM new, LATERAL (SELECT s.hash FROM vendorsync.hashes AS s"
-        " WHERE s.vendor_id = %(vendor)s AND s.stream = %(stream)s AND s.key = new.key"
-        " OFFSET 0) AS h),"
-        " written AS (INSERT INTO vendorsync.hashes AS stored (vendor_id, stream, key, hash)"
-        " SELECT %(vendor)s, %(stream)s, key, hash FROM new"
-        " ON CONFLICT (vendor_id, stream, key) DO UPDATE SET hash = excluded.hash"
-        " WHERE stored.hash <> excluded.hash)"
-        " SELECT string_agg(hash, ''::bytea) FROM old",
+        sql.SQL(
+            "WITH new AS (SELECT key, substr(%(hashes)s::bytea, (16 * n - 15)::int, 16) AS hash"
+            " FROM unnest(%(keys)s::text[]) WITH ORDINALITY AS k (key, n)),"
+            " old AS ({old}),"
+            " written AS (INSERT INTO vendorsync.hashes AS stored (vendor_id, stream, key, hash)"
+            " SELECT %(vendor)s, %(stream)s, key, hash FROM new"
+            " ON CONFLICT (vendor_id, stream, key) DO UPDATE SET hash = excluded.hash"
+            " WHERE stored.hash <> excluded.hash)"
+            " SELECT string_agg(hash, ''::bytea) FROM old"
+        ).format(old=NO_HASH if are_new else OLD_HASHES),
         {
             "vendor": vendor_id,
             "stream": stream,
             "keys": list(hashes),
             "hashes": b"".join(hashes.values()),
         },
+        lambda rows: rows[0][0] or b"",
     )
 
 
@@ -76,15 +85,22 @@ class Known:
         self._most = most
         self._loaded = False
         self._heads: set[int] | None = set() if place.vendor_id is None else None
+        self._orphans: set[int] = set()
+        self._met: set[int] = set()
+        self.began_empty = False
+        """No record of the vendor had a digest when all were read."""
 
     def all(self) -> set[int] | None:
         """Return all heads, None when there are too many."""
         if self._most and not self._loaded and self._heads is None:
-            every, orphans = self._read(*self._statements.known())
+            every, has_all_rows = self._read(self._statements.known())
             if len(every) <= self._most:
                 self._heads = set(every)
-                # Of rows that somebody deleted.
-                self._heads.difference_update(orphans)
+                self.began_empty = not every
+                if not has_all_rows:
+                    (orphans,) = self._read(self._statements.orphans())
+                    self._orphans = set(orphans)
+                    self._heads -= self._orphans
         self._loaded = True
         return self._heads
 
@@ -92,14 +108,26 @@ class Known:
         """Return at least the heads of these records."""
         if self._heads is not None:
             return self._heads
-        ((found),) = self._read(self._statements.known_of(), keys=keys)
+        (found,) = self._read(self._statements.known_of(), keys=keys)
         return set(found)
 
-    def replace(self, old: bytes | None, new: Mapping[str, bytes]) -> None:
+    def meet(self, heads: Iterable[int]) -> None:
+        """Note the heads of records that were listed."""
+        if self._heads is not None:
+            self._met.update(heads)
+
+    def unmet(self) -> set[int] | None:
+        """Return the heads that were not met, those without a row among them.
+
+        None if that is not known. A record whose new digest was not stored has its old one here.
+        """
+        return None if self._heads is None else (self._heads | self._orphans) - self._met
+
+    def replace(self, old: bytes, new: Mapping[str, bytes]) -> None:
         """Learn what was written instead of the digests `old`, one after the other."""
         if self._heads is None:
             return
-        self._heads.difference_update(heads([old or b""]))
+        self._heads.difference_update(heads([old]))
         self._heads.update(heads(new.values()))
         if len(self._heads) > self._most:
             self.forget()
@@ -108,8 +136,7 @@ class Known:
         """Ask the database from now on."""
         self._heads = None
 
-    def _read(self, *queries: sql.Composed, **values: object) -> list[array[int]]:
-        answers = self._database.read(
-            *(Statement(query, self._values | values) for query in queries)
-        )
-        return [array("Q", row[0] or b"") for (row,) in answers]
+    def _read(self, query: sql.Composed, **values: object) -> list[Any]:
+        """Return the only row of an answer, its first column as heads."""
+        (((packed, *others),),) = self._database.read(Statement(query, self._values | values))
+        return [array("Q", packed or b""), *others]

@@ -125,7 +125,9 @@ class RecordComparison(Generic[Record]):
                 rows.append(row)
         known, counts = self._known.all(), Counts()
         settled = known if known is not None and not self.full else frozenset()
-        others = [offer for offer in self._offers(rows, refused) if offer[2] not in settled]
+        offers = list(self._offers(rows, refused))
+        self._known.meet(head for _, _, head in offers)
+        others = [offer for offer in offers if offer[2] not in settled]
         counts.unchanged = len(rows) - len(others)
         if counts.unchanged:
             self._drop_all(rows, others, counts)
@@ -149,7 +151,7 @@ class RecordComparison(Generic[Record]):
         """Return rows with their digests; those that have none leave `rows` for `refused`."""
         try:
             digests = self._digests(rows)
-        except TypeError:
+        except UnicodeError:
             refused += [self._unstorable(row) for row in rows if not _is_storable(row)]
             rows[:] = filter(_is_storable, rows)
             digests = self._digests(rows)
@@ -211,6 +213,7 @@ class RecordComparison(Generic[Record]):
         def work() -> list[tuple[str, bool]] | None:
             with self._database.exchange(read_only=True) as exchange:
                 try:
+                    found: list[tuple[str, bool]]
                     (found,) = exchange.commit(Statement(self._statements.standing(), values))
                 except (psycopg.DataError, psycopg.IntegrityError):
                     return None
@@ -276,6 +279,10 @@ class RecordStore(RecordComparison[Record]):
         self._stream.settled()
         return counts + chunk.counts
 
+    def unmet(self) -> set[int] | None:
+        """Return the heads of stored digests that no listed record had, None if not known."""
+        return self._known.unmet()
+
     def renew(self) -> None:
         """Keep the lease while pages come in slowly; LeaseLostError once it is another run's."""
         self._chunks.renew()
@@ -301,7 +308,15 @@ class RecordStore(RecordComparison[Record]):
         done = {key: digest for key, (_, digest, _) in changes.items() if key not in refused}
         closing = [
             *(
-                [hashes.store_statement(self._chunks.lease.vendor_id, self._table.name, done)]
+                [
+                    hashes.store_statement(
+                        self._chunks.lease.vendor_id,
+                        self._table.name,
+                        done,
+                        # Whoever has no row had no digest either, unless there were some before.
+                        are_new=self._known.began_empty and written.created == len(done),
+                    )
+                ]
                 if done
                 else []
             ),
@@ -329,8 +344,7 @@ class RecordStore(RecordComparison[Record]):
         if chunk.answers is None:
             self._known.forget()
             return
-        ((old,),) = chunk.answers[0]
-        self._known.replace(old, chunk.hashes)
+        self._known.replace(chunk.answers[0], chunk.hashes)
 
 
 def _is_storable(row: Row) -> bool:

@@ -117,7 +117,7 @@ class StoredRun(Generic[Record]):
         marked in vendorsync.hashes and, if the table has the column, in its row. Records that are
         back are cleared, and for a listing that is not complete that is all.
         """
-        return self._vanishing.retire(has, complete=complete)
+        return self._vanishing.retire(has, complete=complete, unmet=self.records.unmet())
 
     def end_absent(self, has: Callable[[str], bool]) -> int:
         """Resolve the open alerts that a complete list of active ones lacks; return how many."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from itertools import islice
+from sys import byteorder
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -19,9 +20,10 @@ from vendorsync_job.store.chunks import Chunk
 from vendorsync_job.store.each import CHECK_NOW
 from vendorsync_job.store.exchange import RELEASE, SAVEPOINT, Statement
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
+from vendorsync_job.store.statements import HASHES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Set
 
     from vendorsync_job.store.chunks import Chunks
     from vendorsync_job.store.connection import Database
@@ -44,6 +46,11 @@ UNMARK = sql.SQL("UPDATE vendorsync.hashes SET absences = 0, vanished_at = NULL 
     OURS
 )
 FORGET = sql.SQL("DELETE FROM vendorsync.hashes WHERE {}").format(OURS)
+
+SOME = sql.SQL(
+    "(s.absences > 0 OR s.vanished_at IS NOT NULL OR substr(s.hash, 1, 8) = ANY (%(heads)s))"
+)
+"""Records that are absent, or were."""
 
 log = logging.getLogger(__name__)
 
@@ -116,9 +123,15 @@ class Vanishing:
         self._guard = Guard(min(guard.after, MOST_ABSENCES), guard.percent)
         self._values = place.values | {"stream": table.name, "after": self._guard.after}
 
-    def retire(self, has: Callable[[str], bool], *, complete: bool) -> Retired:
-        """Count absences against a listing; one that is not complete only brings records back."""
-        survey = self._survey(has, complete=complete)
+    def retire(
+        self, has: Callable[[str], bool], *, complete: bool, unmet: Set[int] | None = None
+    ) -> Retired:
+        """Count absences against a listing; one that is not complete only brings records back.
+
+        `unmet` are the heads of the digests that no listed record had. With them only the records
+        are read that are absent or counted as such, and without them all.
+        """
+        survey = self._survey(has, complete=complete, unmet=unmet if complete else frozenset())
         # Those that are not due yet count too: whoever lost an account hears of it at once.
         held = self._guard.holds(len(survey.due) + len(survey.absent), survey.live)
         marked = [] if held else survey.due
@@ -142,9 +155,17 @@ class Vanishing:
             ended += self._end(keys)
         return ended
 
-    def _survey(self, has: Callable[[str], bool], *, complete: bool) -> Survey:
+    def _survey(
+        self, has: Callable[[str], bool], *, complete: bool, unmet: Set[int] | None
+    ) -> Survey:
         survey = Survey()
-        for key, absences, vanished, orphaned in self._pages(self._stored()):
+        reads_some = unmet is not None and len(unmet) <= PAGE
+        if reads_some and unmet is not None:
+            packed = [head.to_bytes(8, byteorder) for head in unmet]
+            stored = self._pages(self._stored(SOME), heads=packed)
+        else:
+            stored = self._pages(self._stored(sql.SQL("true")))
+        for key, absences, vanished, orphaned in stored:
             survey.live += not (vanished or orphaned)
             if has(key):
                 if absences or vanished:
@@ -154,7 +175,18 @@ class Vanishing:
                 survey.orphans.append(key)
             elif complete and not vanished:
                 self._count_absent(survey, key, absences)
+        if reads_some and (survey.due or survey.absent):
+            survey.live = self._count_live()
         return survey
+
+    def _count_live(self) -> int:
+        (((live,),),) = self._database.read(
+            Statement(
+                sql.SQL("SELECT count(*) FROM {} AND s.vanished_at IS NULL").format(HASHES),
+                self._values,
+            )
+        )
+        return int(live)
 
     def _count_absent(self, survey: Survey, key: str, absences: int) -> None:
         if absences + 1 >= self._guard.after:
@@ -162,29 +194,28 @@ class Vanishing:
         else:
             survey.absent.append(key)
 
-    def _pages(self, query: sql.Composed) -> Iterator[tuple[Any, ...]]:
+    def _pages(self, query: sql.Composed, **values: object) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query that is ordered by key, page by page."""
         last = ""
         while True:
             (rows,) = self._database.read(
-                Statement(query, self._values | {"last": last, "page": PAGE})
+                Statement(query, self._values | values | {"last": last, "page": PAGE})
             )
             yield from rows
             if len(rows) < PAGE:
                 return
             last = rows[-1][0]
 
-    def _stored(self) -> sql.Composed:
+    def _stored(self, which: sql.SQL) -> sql.Composed:
         # OFFSET keeps the look-up by key: without statistics the planner would scan all rows of the
         # organization for each hash.
         return sql.SQL(
             "SELECT h.key, h.absences, h.vanished_at IS NOT NULL, p.{key} IS NULL"
-            " FROM (SELECT * FROM vendorsync.hashes"
-            " WHERE vendor_id = %(vendor)s AND stream = %(stream)s AND key > %(last)s"
-            " ORDER BY key LIMIT %(page)s) AS h LEFT JOIN LATERAL"
+            " FROM (SELECT s.* FROM {hashes} AND s.key > %(last)s AND {which}"
+            " ORDER BY s.key LIMIT %(page)s) AS h LEFT JOIN LATERAL"
             " (SELECT p.{key} FROM {table} AS p WHERE {ours} AND p.{key} = h.key OFFSET 0) AS p"
             " ON true ORDER BY h.key"
-        ).format(**self._names())
+        ).format(**self._names(), hashes=HASHES, which=which)
 
     def _open(self) -> sql.Composed:
         return sql.SQL(
