@@ -20,7 +20,7 @@ from vendorsync_job.store.connection import Database
 from vendorsync_job.store.place import Place
 from vendorsync_job.store.rows import plant_rows
 from vendorsync_job.store.runs import RunRow
-from vendorsync_job.store.stored_run import StoredRun
+from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
 from vendorsync_job.sync import Progress, sync
 
 if TYPE_CHECKING:
@@ -94,9 +94,8 @@ class Writer:
             self.table,
             place,
             row,
-            owner="bench",
-            writers=5,
-            to_rows=plant_rows(self.table),
+            plant_rows(self.table),
+            StoredRunSettings(owner="bench", writers=5),
         )
 
 

@@ -26,8 +26,9 @@ from vendorsync_job.store.place import Place
 from vendorsync_job.store.records import RecordComparison
 from vendorsync_job.store.runs import RunRow
 from vendorsync_job.store.slots import Slot
-from vendorsync_job.store.stored_run import StoredRun
+from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
 from vendorsync_job.store.tokens import AccountTokens
+from vendorsync_job.store.vanish import Guard
 from vendorsync_job.sync import sync
 
 if TYPE_CHECKING:
@@ -102,17 +103,20 @@ class OpenStream:
             trigger=run.trigger.value,
             started_at=run.started,
         )
+        settings = StoredRunSettings(
+            owner=self._owner,
+            writers=spec.concurrency_limit,
+            guard=Guard(spec.vanish_after, spec.vanish_guard_percent),
+            full_compare_hours=0 if run.setting.full_compare else spec.full_compare_hours,
+        )
+        to_rows = source.rows(self.database, self.table, self.place)
         return StoredRun(
             self.database,
             self.table,
             self.place,
             row,
-            owner=self._owner,
-            writers=spec.concurrency_limit,
-            to_rows=source.rows(self.database, self.table, self.place),
-            vanish_after=spec.vanish_after,
-            vanish_guard_percent=spec.vanish_guard_percent,
-            full_compare_hours=0 if run.setting.full_compare else spec.full_compare_hours,
+            to_rows,
+            settings,
             sleep=run.setting.stop.sleep,
         )
 

@@ -22,8 +22,9 @@ from vendorsync_job.store.migrate import migrate
 from vendorsync_job.store.place import Place
 from vendorsync_job.store.rows import AlertRows, plant_rows
 from vendorsync_job.store.runs import RunRow
-from vendorsync_job.store.stored_run import StoredRun
+from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
 from vendorsync_job.store.tables import RecordTable
+from vendorsync_job.store.vanish import Guard
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RUN_PASSWORD = "run:pass/word@1"
@@ -186,16 +187,10 @@ def stored_run(
     database = connect(app.run_url, organization_id=organization_id)
     where = place(organization_id, vendor_id)
     to_rows = plant_rows(table) if stream == "plants" else AlertRows(database, table, where)
-    stored = StoredRun(
-        database,
-        table,
-        where,
-        row,
-        owner=owner or str(identity),
-        writers=5,
-        to_rows=to_rows,
-        **options,
-    )
+    guard = Guard(options.pop("vanish_after", 3), options.pop("vanish_guard_percent", 20))
+    sleeping = {"sleep": options.pop("sleep")} if "sleep" in options else {}
+    settings = StoredRunSettings(owner or str(identity), 5, guard, **options)
+    stored = StoredRun(database, table, where, row, to_rows, settings, **sleeping)
     try:
         stored.begin()
         yield stored

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.lookup import lookup
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
 
 if TYPE_CHECKING:
@@ -18,16 +19,17 @@ def active_plants(database: Database, place: Place) -> dict[str, str | None]:
     """Return the time zone of each plant by vendor_plant_id; None where the table has none."""
     if place.vendor_id is None:
         return {}
+    listed = sql.SQL(
+        "SELECT s.vanished_at FROM vendorsync.hashes AS s WHERE s.vendor_id = %(vendor)s"
+        " AND s.stream = 'plants' AND s.key = p.vendor_plant_id"
+    )
     (found,) = database.read(
         Statement(
             sql.SQL(
-                # Through jsonb, since an application's table may have no such column; OFFSET keeps
-                # the planner to a look-up by key, which it misses without statistics.
-                "SELECT p.vendor_plant_id, to_jsonb(p) ->> 'time_zone' FROM {} AS p,"
-                " LATERAL (SELECT s.vanished_at FROM vendorsync.hashes AS s"
-                " WHERE s.vendor_id = %(vendor)s AND s.stream = 'plants'"
-                " AND s.key = p.vendor_plant_id OFFSET 0) AS h WHERE {} AND h.vanished_at IS NULL"
-            ).format(place.table("plants"), VENDOR_AND_ORGANIZATION),
+                # Through jsonb, since an application's table may have no such column.
+                "SELECT p.vendor_plant_id, to_jsonb(p) ->> 'time_zone' FROM {} AS p, {}"
+                " WHERE {} AND h.vanished_at IS NULL"
+            ).format(place.table("plants"), lookup(listed, "h"), VENDOR_AND_ORGANIZATION),
             place.values,
         )
     )

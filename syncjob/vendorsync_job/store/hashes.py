@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.lookup import lookup
+from vendorsync_job.store.statements import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,11 +21,7 @@ if TYPE_CHECKING:
 MOST = 1_000_000
 """Digests that are held in memory, some 70 MB; vendors with more records are read page by page."""
 NO_HASH = sql.SQL("SELECT NULL::bytea AS hash WHERE false")
-OLD_HASHES = sql.SQL(
-    # OFFSET keeps the planner to a look-up by key, which it misses without statistics.
-    "SELECT h.hash FROM new, LATERAL (SELECT s.hash FROM vendorsync.hashes AS s"
-    " WHERE s.vendor_id = %(vendor)s AND s.stream = %(stream)s AND s.key = new.key OFFSET 0) AS h"
-)
+OLD_HASHES = sql.SQL("SELECT h.hash FROM new, {}").format(lookup(hash_of("new"), "h"))
 
 
 def store_statement(

@@ -164,7 +164,7 @@ class RecordComparison(Generic[Record]):
             self._drop(key, counts)
 
     def _unstorable(self, row: Row) -> Rejection:
-        return Rejection(row[0], "text that is not Unicode", described(row, self._statements.names))
+        return Rejection(row[0], "text that is not Unicode", described(self._table, row))
 
     def _change(self, offer: Offer, counts: Counts, *, repair: bool = False) -> None:
         """Let a row wait; an earlier one with its key becomes a duplicate."""
@@ -208,7 +208,7 @@ class RecordComparison(Generic[Record]):
         """Return the rows that are there, and whether an upsert would change them."""
         if not rows or self._place.vendor_id is None:
             return {}
-        values = self._place.values | {"rows": document(rows, self._statements.names)}
+        values = self._place.values | {"rows": document(self._table, rows)}
 
         def work() -> list[tuple[str, bool]] | None:
             with self._database.exchange(read_only=True) as exchange:

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from vendorsync_job.models import Rejection
 from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.lookup import lookup
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAPPING_VERSION = 3
 """Counts changes in how vendor fields become columns; a new number offers every row once."""
 
 Row = tuple[Any, ...]
-"""The key, then the values of the owned columns, in the order of `names`."""
+"""The key, then the values of the owned columns: those of RecordTable.row."""
 Record_contra = TypeVar("Record_contra", contravariant=True)
 
 
@@ -37,14 +38,9 @@ class RowMaker(Protocol[Record_contra]):
         """Yield what each record becomes."""
 
 
-def names(table: RecordTable) -> tuple[str, ...]:
-    """Return the columns of a row: the key first."""
-    return (table.key, *table.columns)
-
-
 def plant_rows(table: RecordTable) -> RowMaker[Plant]:
     """Return what makes rows of plants."""
-    values = attrgetter(*names(table))
+    values = attrgetter(*table.row)
     return lambda plants: map(values, plants)
 
 
@@ -54,7 +50,7 @@ class AlertRows:
     def __init__(self, database: Database, table: RecordTable, place: Place) -> None:
         self._database = database
         self._place = place
-        self._columns = names(table)[1:]
+        self._columns = table.columns
         self._plants: dict[str, int | None] = {}
 
     def __call__(self, alerts: Sequence[Alert], /) -> Iterator[Row | Rejection]:
@@ -81,14 +77,14 @@ class AlertRows:
             return
         self._plants |= dict.fromkeys(keys)
         storable = sorted(key for key in keys if is_storable(key))
+        plant = sql.SQL("SELECT p.id FROM {} AS p WHERE {} AND p.vendor_plant_id = k.key").format(
+            self._place.table("plants"), VENDOR_AND_ORGANIZATION
+        )
         (found,) = self._database.read(
             Statement(
-                sql.SQL(
-                    "SELECT k.key, p.id FROM unnest(%(keys)s::text[]) AS k (key),"
-                    # OFFSET keeps the planner to a look-up by key.
-                    " LATERAL (SELECT p.id FROM {} AS p WHERE {} AND p.vendor_plant_id = k.key"
-                    " OFFSET 0) AS p"
-                ).format(self._place.table("plants"), VENDOR_AND_ORGANIZATION),
+                sql.SQL("SELECT k.key, p.id FROM unnest(%(keys)s::text[]) AS k (key), {}").format(
+                    lookup(plant, "p")
+                ),
                 self._place.values | {"keys": storable},
             )
         )
@@ -99,7 +95,7 @@ class Digests:
     """Digests of rows: 16 bytes each, over the key, the owned columns and their names."""
 
     def __init__(self, table: RecordTable) -> None:
-        scope = repr((MAPPING_VERSION, table.name, names(table))).encode()
+        scope = repr((MAPPING_VERSION, table.name, table.row)).encode()
         self._start = blake2b(digest_size=16, person=blake2b(scope, digest_size=16).digest())
 
     def __call__(self, rows: Sequence[Row]) -> list[bytes]:
@@ -123,14 +119,15 @@ def is_storable(text: str) -> bool:
     return "\0" not in text
 
 
-def document(rows: Iterable[Row], columns: Sequence[str]) -> str:
+def document(table: RecordTable, rows: Iterable[Row]) -> str:
     """Return rows as a JSON array of objects; numbers and times are text."""
+    columns = table.row
     return dumps([dict(zip(columns, row, strict=True)) for row in rows], default=str).decode()
 
 
-def described(row: Row, columns: Sequence[str]) -> dict[str, Any]:
+def described(table: RecordTable, row: Row) -> dict[str, Any]:
     """Return a row by column, as it is kept with a rejection."""
     return {
         name: value if value is None or isinstance(value, str | int) else str(value)
-        for name, value in zip(columns, row, strict=True)
+        for name, value in zip(table.row, row, strict=True)
     }

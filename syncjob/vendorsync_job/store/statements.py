@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from vendorsync_job.store.each import ITEM
+from vendorsync_job.store.lookup import lookup
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
-from vendorsync_job.store.rows import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from vendorsync_job.store.exchange import Exchange
     from vendorsync_job.store.place import Place
+    from vendorsync_job.store.rows import Row
     from vendorsync_job.store.tables import RecordTable
 
 COMMA = sql.SQL(", ")
@@ -28,9 +30,7 @@ class RecordStatements:
     def __init__(self, table: RecordTable, place: Place) -> None:
         self._table = table
         self._place = place
-        self.names = names(table)
-        """The columns of a row, its key first."""
-        self.types = tuple(table.types.get(name, "text") for name in self.names)
+        self._types = [table.types.get(name, "text") for name in table.row]
 
     def upsert(self) -> sql.Composed:
         """Write the rows of the JSON document %(rows)s: no parameter limit, no temporary table."""
@@ -54,9 +54,10 @@ class RecordStatements:
             sql.Identifier("pg_temp", "vendorsync_rows"), self._definitions()
         )
 
-    def copy(self) -> sql.Composed:
+    def copy(self, exchange: Exchange, rows: Iterable[Row]) -> None:
         """Fill the temporary table."""
-        return sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(STAGE)
+        query = sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(STAGE)
+        exchange.copy(query, self._types, rows)
 
     def unstage(self) -> sql.Composed:
         """Drop the temporary table, since the transaction may need another one."""
@@ -67,11 +68,14 @@ class RecordStatements:
 
         A collation may take two keys for one.
         """
+        names = self._names()
+        stored = sql.SQL(
+            "SELECT p.{key} FROM {table} AS p WHERE p.vendor_id = %(vendor)s AND p.{key} = k.key"
+        ).format(**names)
         return sql.SQL(
-            'SELECT k.key, p.{key} COLLATE "C" = k.key FROM unnest(%(keys)s::text[]) AS k (key),'
-            " LATERAL (SELECT * FROM {table} AS p WHERE p.vendor_id = %(vendor)s"
-            " AND p.{key} = k.key OFFSET 0) AS p"
-        ).format(key=sql.Identifier(self._table.key), table=self._place.table(self._table.name))
+            'SELECT k.key, p.{key} COLLATE "C" = k.key'
+            " FROM unnest(%(keys)s::text[]) AS k (key), {stored}"
+        ).format(stored=lookup(stored, "p"), **names)
 
     def present(self) -> sql.Composed:
         """Return which of %(keys)s are rows of the organization."""
@@ -84,17 +88,14 @@ class RecordStatements:
 
         The table's own row type rounds as the upsert would.
         """
+        names = self._names()
+        stored = sql.SQL(
+            "SELECT * FROM {table} AS p WHERE {ours} AND p.{key} = excluded.{key}"
+        ).format(**names)
         return sql.SQL(
             "SELECT stored.{key}, {differs}"
-            " FROM jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb) AS excluded,"
-            " LATERAL (SELECT * FROM {table} AS p WHERE {ours} AND p.{key} = excluded.{key}"
-            " OFFSET 0) AS stored"
-        ).format(
-            key=sql.Identifier(self._table.key),
-            table=self._place.table(self._table.name),
-            ours=VENDOR_AND_ORGANIZATION,
-            differs=self._differs(),
-        )
+            " FROM jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb) AS excluded, {stored}"
+        ).format(stored=lookup(stored, "stored"), differs=self._differs(), **names)
 
     def known(self) -> sql.Composed:
         """Return the heads of all hashes, and whether hashes and rows have the same keys.
@@ -134,24 +135,16 @@ class RecordStatements:
         ).format(hash=_hash("k"), row=self._row("k"))
 
     def _row(self, keys: str) -> sql.Composed:
-        """Join the row of each key in the column `key` of `keys`, if it is there.
-
-        OFFSET keeps the planner to a look-up by key: without statistics, in a table just filled,
-        it would read all rows of the vendor for each handful of keys.
-        """
-        return sql.SQL(
-            "LATERAL (SELECT FROM {table} AS p WHERE {ours} AND p.{key} = {keys}.key OFFSET 0) AS p"
-        ).format(
-            table=self._place.table(self._table.name),
-            ours=VENDOR_AND_ORGANIZATION,
-            key=sql.Identifier(self._table.key),
-            keys=sql.Identifier(keys),
+        """Join the row of each key in the column `key` of `keys`, if it is there."""
+        row = sql.SQL("SELECT FROM {table} AS p WHERE {ours} AND p.{key} = {keys}.key").format(
+            keys=sql.Identifier(keys), **self._names()
         )
+        return lookup(row, "p")
 
     def _definitions(self) -> sql.Composed:
         return COMMA.join(
             sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
-            for name, kind in zip(self.names, self.types, strict=True)
+            for name, kind in zip(self._table.row, self._types, strict=True)
         )
 
     def _counted(self, source: sql.Composed) -> sql.Composed:
@@ -180,7 +173,8 @@ class RecordStatements:
         ] + [sql.SQL("updated_at = excluded.updated_at")] * ("updated_at" in table.stamps)
         return sql.SQL(
             "INSERT INTO {table} AS stored (org_id, vendor_id, {columns})"
-            " SELECT %(organization)s, %(vendor)s, {values} FROM {source} ORDER BY r.{key}"
+            " SELECT %(organization)s, %(vendor)s, {values} FROM {source}"
+            ' ORDER BY r.{key} COLLATE "C"'
             " ON CONFLICT (vendor_id, {key}) DO UPDATE SET {assignments}"
             " WHERE stored.org_id = excluded.org_id"
             ' AND stored.{key} COLLATE "C" = excluded.{key} COLLATE "C" AND {differs}'
@@ -188,9 +182,9 @@ class RecordStatements:
         ).format(
             table=self._place.table(table.name),
             key=sql.Identifier(table.key),
-            columns=COMMA.join([*map(sql.Identifier, self.names), *stamps]),
+            columns=COMMA.join([*map(sql.Identifier, self._table.row), *stamps]),
             values=COMMA.join(
-                [sql.Identifier("r", name) for name in self.names]
+                [sql.Identifier("r", name) for name in self._table.row]
                 + [sql.SQL("now()")] * len(stamps)
             ),
             source=source,
@@ -213,13 +207,15 @@ class RecordStatements:
         )
 
 
+def hash_of(keys: str) -> sql.Composed:
+    """Select the hash of the key in the column `key` of `keys`."""
+    return sql.SQL("SELECT s.hash FROM {} AND s.key = {}.key").format(HASHES, sql.Identifier(keys))
+
+
 def _listed(table: str, names: Iterable[str]) -> sql.Composed:
     return COMMA.join(sql.Identifier(table, name) for name in names)
 
 
 def _hash(keys: str) -> sql.Composed:
-    """Join the hash of each key in the column `key` of `keys`; OFFSET as for rows."""
-    return sql.SQL(
-        "LATERAL (SELECT s.hash FROM vendorsync.hashes AS s WHERE s.vendor_id = %(vendor)s"
-        " AND s.stream = %(stream)s AND s.key = {keys}.key OFFSET 0) AS h"
-    ).format(keys=sql.Identifier(keys))
+    """Join the hash of each key in the column `key` of `keys`."""
+    return lookup(hash_of(keys), "h")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from vendorsync_api.reasons import Result
@@ -31,11 +32,24 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 
 
-class StoredRun(Generic[Record]):
-    """Takes the lease, hands out the store of records, and closes both in one transaction.
+@dataclass(frozen=True)
+class StoredRunSettings:
+    """How a run writes.
 
     `owner` names the holder of the lease: a Job's name, since its pods come one after the other.
+    `writers` is the number of runs that the whole database takes at once, and `known_limit` the
+    number of digests up to which all are held in memory.
     """
+
+    owner: str
+    writers: int
+    guard: Guard = field(default_factory=Guard)
+    full_compare_hours: float = 24
+    known_limit: int = MOST
+
+
+class StoredRun(Generic[Record]):
+    """Takes the lease, hands out the store of records, and closes both in one transaction."""
 
     def __init__(
         self,
@@ -43,25 +57,20 @@ class StoredRun(Generic[Record]):
         table: RecordTable,
         place: Place,
         row: RunRow,
-        *,
-        owner: str,
-        writers: int,
         to_rows: RowMaker[Record],
-        vanish_after: int = 3,
-        vanish_guard_percent: int = 20,
-        full_compare_hours: float = 24,
-        known_limit: int = MOST,
+        settings: StoredRunSettings,
+        *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._database = database
         self._place = place
         self._row = row
         self._vendor = VendorRow(place)
-        self._full_compare_hours = full_compare_hours
+        self._settings = settings
         self._quarantine = Quarantine(row.vendor_id, row.stream, row.id)
         self._stream = StreamRow(row.vendor_id, row.stream)
-        self.lease = Lease(row.vendor_id, row.stream, owner=owner)
-        chunks = self._chunks(Writers(writers, sleep=sleep), sleep)
+        self.lease = Lease(row.vendor_id, row.stream, owner=settings.owner)
+        chunks = self._chunks(Writers(settings.writers, sleep=sleep), sleep)
         self.records = RecordStore(
             database,
             table,
@@ -70,11 +79,9 @@ class StoredRun(Generic[Record]):
             chunks=chunks,
             quarantine=self._quarantine,
             stream=self._stream,
-            known_limit=known_limit,
+            known_limit=settings.known_limit,
         )
-        self._vanishing = Vanishing(
-            database, table, place, chunks, Guard(vanish_after, vanish_guard_percent)
-        )
+        self._vanishing = Vanishing(database, table, place, chunks, settings.guard)
 
     def _chunks(self, writers: Writers, sleep: Callable[[float], None]) -> Chunks:
         return Chunks(
@@ -94,7 +101,7 @@ class StoredRun(Generic[Record]):
                     self.lease.take_statement(),
                     self._row.open_statement(),
                     self._quarantine.load_statement(),
-                    self._stream.load_statement(self._full_compare_hours),
+                    self._stream.load_statement(self._settings.full_compare_hours),
                 )
                 exchange.commit()
         except LockTimeoutError:

@@ -31,6 +31,11 @@ class RecordTable:
     """The table has a column vanished_at of a type that takes a time."""
 
     @property
+    def row(self) -> tuple[str, ...]:
+        """The columns whose values make a `Row`: the key, then the owned ones."""
+        return (self.key, *self.columns)
+
+    @property
     def has_history(self) -> bool:
         """Whether most rows are of the past and never listed again."""
         return self.name == "alerts"

@@ -110,7 +110,7 @@ class Upsert:
     def _staged(self, exchange: Exchange, rows: Sequence[Row]) -> tuple[int, int, list[str] | None]:
         """Write rows by way of the temporary table."""
         statements = self._statements
-        exchange.copy(statements.copy(), statements.types, rows)
+        statements.copy(exchange, rows)
         upsert = Statement(statements.upsert_staged(), self._values | {"count": len(rows)})
         return self._counted(exchange, upsert, Statement(statements.unstage()), CHECK_NOW, RELEASE)
 
@@ -170,7 +170,7 @@ class Upsert:
         return f"{reason}, or {FOREIGN}" if self._table.row_security else reason
 
     def _document(self, rows: Sequence[Row]) -> str:
-        return document(rows, self._statements.names)
+        return document(self._table, rows)
 
     def _refuse(self, row: Row, reason: str, written: Written) -> None:
-        written.refused[row[0]] = Rejection(row[0], reason, described(row, self._statements.names))
+        written.refused[row[0]] = Rejection(row[0], reason, described(self._table, row))

@@ -19,6 +19,7 @@ from vendorsync_job.store import each
 from vendorsync_job.store.chunks import Chunk
 from vendorsync_job.store.each import CHECK_NOW
 from vendorsync_job.store.exchange import RELEASE, SAVEPOINT, Statement
+from vendorsync_job.store.lookup import lookup
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
 from vendorsync_job.store.statements import HASHES
 
@@ -207,15 +208,14 @@ class Vanishing:
             last = rows[-1][0]
 
     def _stored(self, which: sql.SQL) -> sql.Composed:
-        # OFFSET keeps the look-up by key: without statistics the planner would scan all rows of the
-        # organization for each hash.
+        row = sql.SQL("SELECT p.{key} FROM {table} AS p WHERE {ours} AND p.{key} = h.key").format(
+            **self._names()
+        )
         return sql.SQL(
             "SELECT h.key, h.absences, h.vanished_at IS NOT NULL, p.{key} IS NULL"
             " FROM (SELECT s.* FROM {hashes} AND s.key > %(last)s AND {which}"
-            " ORDER BY s.key LIMIT %(page)s) AS h LEFT JOIN LATERAL"
-            " (SELECT p.{key} FROM {table} AS p WHERE {ours} AND p.{key} = h.key OFFSET 0) AS p"
-            " ON true ORDER BY h.key"
-        ).format(**self._names(), hashes=HASHES, which=which)
+            " ORDER BY s.key LIMIT %(page)s) AS h LEFT JOIN {row} ON true ORDER BY h.key"
+        ).format(**self._names(), hashes=HASHES, which=which, row=lookup(row, "p"))
 
     def _open(self) -> sql.Composed:
         return sql.SQL(
