@@ -156,9 +156,10 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
     from vendorsync_job.errors import SyncError  # noqa: PLC0415
     from vendorsync_job.redact import Redactor  # noqa: PLC0415
     from vendorsync_job.settings import read_url  # noqa: PLC0415
-    from vendorsync_job.store.connection import Database, passwords  # noqa: PLC0415
+    from vendorsync_job.store.connection import Database  # noqa: PLC0415
     from vendorsync_job.store.migrate import migrate  # noqa: PLC0415
     from vendorsync_job.store.schema import lacks  # noqa: PLC0415
+    from vendorsync_job.store.url import passwords  # noqa: PLC0415
 
     redactor = Redactor()
     try:

@@ -19,7 +19,7 @@ from vendorsync_job.sources import Absence, Alerts, Plants
 from vendorsync_job.store import bindings, schema
 from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ciphers import Ciphers
-from vendorsync_job.store.connection import Database, passwords
+from vendorsync_job.store.connection import Database
 from vendorsync_job.store.ledger import Ledger
 from vendorsync_job.store.legacy import LegacyColumns
 from vendorsync_job.store.place import Place
@@ -28,6 +28,7 @@ from vendorsync_job.store.runs import RunRow
 from vendorsync_job.store.slots import Slot
 from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
 from vendorsync_job.store.tokens import AccountTokens
+from vendorsync_job.store.url import passwords
 from vendorsync_job.store.vanish import Guard
 from vendorsync_job.sync import sync
 

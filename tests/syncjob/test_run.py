@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
 from psycopg import sql
 
+from dev.database.pooler import pooler
 from dev.simulators import Accounts, simulators
 from dev.stack.waiting import until
+from tests.syncjob.builders import RUN_PASSWORD
 from tests.syncjob.jobs import EAST, LIST, LOGIN, NORTH, WEST, Job
 
 pytestmark = pytest.mark.postgres
@@ -248,6 +251,26 @@ def test_an_unreachable_database_is_transient_and_makes_no_vendor_call(job, clou
         "database 127.0.0.1:1/app cannot be reached: Connection refused"
     )
     assert "hunter2" not in ended.output
+    assert clouds.calls() == []
+
+
+@pytest.mark.fault("D4")
+@pytest.mark.fault("S2")
+def test_a_wrong_password_at_a_pooler_ends_the_run_at_its_first_connection(
+    job, clouds, server, app
+):
+    passwords = {"postgres": server.password, "vendorsync_run": RUN_PASSWORD}
+    with pooler(server, passwords, settings={"max_client_conn": 1}) as bouncer:
+        good = bouncer.url(app.value("SELECT current_database()"), "vendorsync_run")
+        (job.root / "database" / "url").write_text(good.replace("run%3Apass", "hunter2"))
+        ended = job.run()
+        psycopg.connect(good).close()
+        until(lambda: "client close request" in "".join(bouncer.log), "the last end", every=0.02)
+        refused = [line for line in bouncer.log if "closing because: SASL" in line]
+
+    assert (ended.code, ended.report["reason"]) == (64, "DatabaseRefused")
+    assert "SASL authentication failed" in ended.report["message"]
+    assert len(refused) == 1
     assert clouds.calls() == []
 
 

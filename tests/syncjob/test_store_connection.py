@@ -14,10 +14,10 @@ from vendorsync_job.store.connection import (
     Database,
     LockTimeoutError,
     Timeouts,
-    passwords,
     translate,
 )
 from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.url import passwords
 
 
 def connect(url):

@@ -15,19 +15,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from vendorsync_job.errors import (
-    ConfigurationError,
     DatabaseRefusedError,
     DatabaseUnavailableError,
     SchemaMismatchError,
     SyncError,
 )
 from vendorsync_job.store.exchange import Exchange, Statement
+from vendorsync_job.store.refusals import CACHED, judged, passes
+from vendorsync_job.store.url import parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 log = logging.getLogger(__name__)
@@ -36,16 +36,6 @@ Result = TypeVar("Result")
 Cursor = psycopg.Cursor[Any]
 
 ATTEMPTS = 3
-REFUSALS = (
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "no password supplied",
-    "does not exist",
-    "not permitted to log in",
-    "permission denied",
-)
-"""What a refused start-up says; the protocol hands no SQLSTATE out for it."""
-
 LOCK_NOT_AVAILABLE = "55P03"
 OBJECT_IN_USE = "55006"
 MISMATCHES = {"3F000", "42P01", "42P10", "42703", "42804"}
@@ -53,10 +43,6 @@ TRANSIENT_CLASSES = {"08", "40", "53", "57", "58"}
 TRANSIENT = {LOCK_NOT_AVAILABLE, OBJECT_IN_USE, "25006", "25P03", "25P04"}
 PLAINLY = {"53100": "its disk is full", "58030": "it cannot read or write its files"}
 """In place of texts that name files and blocks, which change from run to run."""
-NO_CONNECTION_STRING = (
-    "the database URL is not a PostgreSQL connection string; write"
-    " postgresql://user:password@host:5432/database, special characters percent-encoded"
-)
 
 
 class LockTimeoutError(DatabaseUnavailableError):
@@ -200,9 +186,12 @@ class Database:
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                **self._parameters, prepare_threshold=None, autocommit=True
-            )
+            try:
+                self._connection = psycopg.connect(
+                    **self._parameters, prepare_threshold=None, autocommit=True
+                )
+            except psycopg.Error as error:
+                raise refusal(error, self.where) from None
         return self._connection
 
     def _opening(self, *, read_only: bool, timeouts: Timeouts) -> Statement:
@@ -222,49 +211,6 @@ class Database:
         return Statement(f"SELECT {calls}", [part for pair in settings.items() for part in pair])
 
 
-def parameters(url: str) -> dict[str, Any]:
-    """Return libpq's connection parameters, or raise ConfigurationError without showing the URL."""
-    try:
-        found: dict[str, Any] = conninfo_to_dict(url)
-    except psycopg.Error:
-        raise ConfigurationError(NO_CONNECTION_STRING) from None
-    if _is_torn(url, found):
-        raise ConfigurationError(NO_CONNECTION_STRING)
-    if not (found.get("host") or found.get("hostaddr") or found.get("service")):
-        raise ConfigurationError(
-            "the database URL names no host; write postgresql://user:password@host:5432/database"
-        )
-    defaults = {
-        "connect_timeout": 10,
-        "keepalives": 1,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 30_000,
-        "application_name": "vendorsync",
-    }
-    # Statements are put together in UTF-8 here, so no other encoding can be asked for.
-    return defaults | found | {"client_encoding": "UTF8"}
-
-
-def passwords(url: str) -> list[str]:
-    """Return what no log may show, as libpq reads it; raises ConfigurationError as `parameters`."""
-    found = parameters(url)
-    return [str(found[name]) for name in ("password", "sslpassword") if found.get(name)]
-
-
-def _is_torn(url: str, found: Mapping[str, Any]) -> bool:
-    """Tell whether a raw `/`, `@` or `#` tore the password, so that host or name hold a part."""
-    hosts, ports = str(found.get("host", "")), str(found.get("port", ""))
-    authority, _, _ = url.partition("?")
-    return (
-        "@" in hosts
-        or ("://" in authority and authority.count("@") > 1)
-        or ("@" in str(found.get("dbname", "")) and not found.get("user"))
-        or any(port and not (port.isascii() and port.isdigit()) for port in ports.split(","))
-    )
-
-
 def quoted(identifier: str) -> str:
     """Return an SQL identifier in double quotes."""
     return '"' + identifier.replace('"', '""') + '"'
@@ -274,10 +220,14 @@ def translate(error: psycopg.Error, where: str) -> SyncError:
     """Return what an error of psycopg means, without DETAIL, passwords or values of rows."""
     state = error.sqlstate or ""
     if not state:
-        return _connection_error(error, where)
+        # What broke a connection that stood; whatever it was, the next one may stand.
+        cause, _ = judged(str(error))
+        return DatabaseUnavailableError(f"database {where} cannot be reached: {cause}")
     said = PLAINLY.get(state) or error.diag.message_primary or type(error).__name__
     if state.startswith("28") or state in {"42501", "3D000"}:
         return DatabaseRefusedError(f"database {where} refuses the role: {said}")
+    if state[:2] == "08" and CACHED in said and not passes(said):
+        return DatabaseRefusedError(f"database {where} refuses the connection: {said}")
     if state in MISMATCHES:
         return SchemaMismatchError(f"database {where} lacks what the job needs: {said}")
     if state[:2] in TRANSIENT_CLASSES or state in TRANSIENT:
@@ -290,9 +240,9 @@ def translate(error: psycopg.Error, where: str) -> SyncError:
     return SyncError(f"database {where} refused a statement: {fault}")
 
 
-def _connection_error(error: psycopg.Error, where: str) -> SyncError:
-    said = str(error).strip().rpartition(" failed: ")[2].splitlines()
-    cause = said[0].removeprefix("FATAL:").strip() if said else type(error).__name__
-    if any(words in cause for words in REFUSALS):
-        return DatabaseRefusedError(f"database {where} refuses the role: {cause}")
-    return DatabaseUnavailableError(f"database {where} cannot be reached: {cause}")
+def refusal(error: psycopg.Error, where: str) -> SyncError:
+    """Return what it means that no connection came about."""
+    cause, is_passing = judged(str(error))
+    if is_passing:
+        return DatabaseUnavailableError(f"database {where} cannot be reached: {cause}")
+    return DatabaseRefusedError(f"database {where} refuses the connection: {cause}")

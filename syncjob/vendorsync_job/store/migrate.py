@@ -14,8 +14,9 @@ import psycopg
 from psycopg import sql
 
 from vendorsync_job.errors import ConfigurationError, SchemaMismatchError
-from vendorsync_job.store.connection import Database, Timeouts, parameters, quoted
+from vendorsync_job.store.connection import Database, Timeouts, quoted
 from vendorsync_job.store.rights import grant, is_ours, truth
+from vendorsync_job.store.url import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
