@@ -29,17 +29,22 @@ if TYPE_CHECKING:
     from vendorsync_api.run import AllowedEndpoint, RunSpec
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CA_FILE: Final = "ca.crt"
-PLATFORM_ADDRESSES: Final = frozenset(
-    ipaddress.ip_address(text)
+PLATFORM: Final = tuple(
+    ipaddress.ip_network(text)
     for text in (
         "168.63.129.16",  # Azure's platform service: a public address that is none
         "100.100.100.200",  # Alibaba Cloud's metadata
         "192.0.0.192",  # Oracle Cloud's metadata
-        "fd00:ec2::254",  # AWS's metadata over IPv6
+        "fd00:ec2::/32",  # AWS's metadata, time and names over IPv6
+        "fd20:ce::/64",  # Google Cloud's metadata over IPv6
     )
 )
+"""Services of the cloud itself, which no setting opens."""
+SHARED: Final = ipaddress.ip_network("100.64.0.0/10")
+"""Between a provider and its customers (RFC 6598); clusters and overlay networks use it inside."""
 TRANSLATED: Final = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -51,6 +56,7 @@ TRANSLATED: Final = tuple(
         "2002::/16",  # 6to4
     )
 )
+"""Forms of IPv6 that lead to an IPv4 address, which nothing here looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,24 +132,24 @@ def _authority(allowed: AllowedEndpoint, mounts: Path) -> Path | None:
 def is_permitted(address: Address, *, allow_private: bool = False) -> bool:
     """Tell whether a vendor may live at this address.
 
-    Only public unicast addresses may be called. `allow_private` adds private networks and
-    loopback; link-local, metadata, multicast and translated addresses stay out.
+    Only public unicast addresses may be called. `allow_private` adds private and shared networks
+    and loopback; link-local, metadata, multicast and translated addresses stay out.
     """
     if (
-        address in PLATFORM_ADDRESSES
+        _is_in(PLATFORM, address)
         or address.is_link_local
         or address.is_multicast
         or (address.version == 6 and address.is_site_local)
         or address.is_unspecified
     ):
         return False
-    if address.is_private and allow_private:
-        return not _is_translated(address) or address.is_loopback
-    return address.is_global and not address.is_reserved and not _is_translated(address)
+    if allow_private and (address.is_private or address in SHARED):
+        return not _is_in(TRANSLATED, address) or address.is_loopback
+    return address.is_global and not address.is_reserved and not _is_in(TRANSLATED, address)
 
 
-def _is_translated(address: Address) -> bool:
-    return any(address in network for network in TRANSLATED if network.version == address.version)
+def _is_in(networks: Iterable[Network], address: Address) -> bool:
+    return any(address in network for network in networks)
 
 
 def resolve(host: str, port: int) -> Sequence[Address]:

@@ -130,9 +130,10 @@ def test_an_endpoint_allowed_for_another_adapter_is_refused():
     "address",
     [
         "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254",
-        UNSPECIFIED, "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1",
-        "168.63.129.16", "100.100.100.200", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254",
-        "fec0::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::7f00:1",
+        "100.127.255.254", UNSPECIFIED, "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1",
+        "198.18.0.1", "168.63.129.16", "100.100.100.200", "::1", "::", "fe80::1", "fc00::1",
+        "fd00:ec2::254", "fd20:ce::254", "fec0::1", "ff02::1", "::ffff:127.0.0.1",
+        "::ffff:8.8.8.8", "64:ff9b::7f00:1",
         "64:ff9b::808:808", "64:ff9b:1::1", "2002:7f00:1::", "2001:0:1::1", "::7f00:1",
         "2001:db8::1", "4000::1",
     ],
@@ -147,7 +148,11 @@ def test_a_public_address_is_permitted(address):
     assert is_permitted(ipaddress.ip_address(address), allow_private=True)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.96.3.4", "192.168.1.1", "::1", "fd12::1"])
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.96.3.4", "192.168.1.1", "::1", "fd12::1", "100.64.0.1", "100.127.255.254",
+     "fd00:ec3::1", "fd20:ce:0:1::1"],
+)  # fmt: skip
 def test_private_addresses_can_be_allowed(address):
     assert is_permitted(ipaddress.ip_address(address), allow_private=True)
 
@@ -155,8 +160,11 @@ def test_private_addresses_can_be_allowed(address):
 @pytest.mark.fault("S1")
 @pytest.mark.parametrize(
     "address",
-    ["169.254.169.254", "fe80::1", "fd00:ec2::254", UNSPECIFIED, "224.0.0.1", "::ffff:10.0.0.1",
-     "64:ff9b::a00:1", "2002:a00:1::"],
+    ["169.254.169.254", "fe80::1", "fd00:ec2::254", "fd00:ec2::23", "fd00:ec2:1::1",
+     "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192", UNSPECIFIED, "224.0.0.1",
+     "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "::ffff:100.64.0.1",
+     "::ffff:100.100.100.200", "64:ff9b::6464:64c8", "64:ff9b:1::6464:64c8", "2002:6464:64c8::1",
+     "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:168.63.129.16"],
 )  # fmt: skip
 def test_metadata_and_translated_addresses_are_never_allowed(address):
     assert not is_permitted(ipaddress.ip_address(address), allow_private=True)
