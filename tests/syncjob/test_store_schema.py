@@ -1,7 +1,10 @@
+from urllib.parse import quote
+
+import psycopg
 import pytest
 
 from tests.syncjob.applications import OLD_APPLICATION
-from tests.syncjob.builders import plant, plants, settle, stored_run
+from tests.syncjob.builders import App, plant, plants, settle, stored_run
 from vendorsync_job.errors import DatabaseRefusedError, SchemaMismatchError
 from vendorsync_job.store import schema
 
@@ -82,8 +85,9 @@ def test_everything_that_is_missing_is_named_at_once(app):
         " generated); column plants.capacity_kw; a unique key of plants on (vendor_id,"
         " vendor_plant_id); a default of plants.tariff (it is NOT NULL and this job has no value"
         " for it); and the role lacks SELECT on vendors (org_id); INSERT on plants (org_id,"
-        " vendor_id, vendor_plant_id, name); UPDATE on plants (name); TEMPORARY on database"
-        f" {database}; a row-level security policy of plants (add --policies) in schema public:"
+        " vendor_id, vendor_plant_id, name); UPDATE on plants (name); a row-level security policy"
+        f" of plants (add --policies) in schema public; TEMPORARY on database {database} (GRANT"
+        f" TEMPORARY ON DATABASE {database} TO vendorsync_run):"
         " grant it, or run python -m vendorsync_job migrate --run-url-file with the owner's role"
     )
 
@@ -116,6 +120,66 @@ def test_the_migration_tells_of_each_stream_what_its_runs_will_miss(app):
 
     with app.database() as database:
         assert schema.lacks(database) == {"alerts": "schema public lacks column alerts.title"}
+
+
+def test_a_partitioned_table_is_refused_before_anything_is_written(app):
+    app.do(
+        "DROP TABLE alerts, plants",
+        "CREATE TABLE plants (id bigint GENERATED ALWAYS AS IDENTITY, org_id bigint NOT NULL,"
+        " vendor_id bigint NOT NULL, vendor_plant_id text NOT NULL, name text NOT NULL,"
+        " capacity_kw numeric, UNIQUE (vendor_id, vendor_plant_id)) PARTITION BY HASH (vendor_id)",
+        "GRANT SELECT, INSERT, UPDATE ON plants TO vendorsync_run",
+    )
+
+    assert refusal(app) == (
+        "schema public lacks plants as a table that is not partitioned (the server does not tell"
+        " there which rows an upsert created)"
+    )
+
+
+def test_triggers_that_may_leave_a_row_out_are_known_by_name(app):
+    app.do(
+        "CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        *(
+            f"CREATE TRIGGER {name} {when} ON plants {each} EXECUTE FUNCTION pass()"
+            for name, when, each in (
+                ("off", "BEFORE INSERT", "FOR EACH ROW"),
+                ("z_insert", "BEFORE INSERT", "FOR EACH ROW"),
+                ("b_update", "BEFORE UPDATE OF name OR DELETE", "FOR EACH ROW"),
+                ("deleting", "BEFORE DELETE", "FOR EACH ROW"),
+                ("later", "AFTER INSERT OR UPDATE", "FOR EACH ROW"),
+                ("whole", "BEFORE INSERT", "FOR EACH STATEMENT"),
+                ("replica", "BEFORE INSERT", "FOR EACH ROW"),
+            )
+        ),
+        "ALTER TABLE plants DISABLE TRIGGER off, ENABLE REPLICA TRIGGER replica",
+    )
+
+    assert check(app).triggers == ("b_update", "z_insert")
+    assert check(app, "alerts").triggers == ()
+
+
+@pytest.mark.parametrize("name", ["app", "My App"])
+def test_a_missing_right_to_temporary_tables_comes_with_the_command_that_gives_it(
+    server, app, name
+):
+    source = app.value("SELECT current_database()")
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name} {source}" TEMPLATE {source}')
+    there = App(*(url.replace(source, quote(f"{name} {source}")) for url in urls(app)))
+    there.do(f'REVOKE TEMPORARY ON DATABASE "{name} {source}" FROM public')
+    command = f'GRANT TEMPORARY ON DATABASE "{name} {source}" TO vendorsync_run'
+
+    assert refusal(there, kind=DatabaseRefusedError) == (
+        f"the role lacks TEMPORARY on database {name} {source} ({command}): grant it, or run"
+        " python -m vendorsync_job migrate --run-url-file with the owner's role"
+    )
+    there.do(command)
+    check(there)
+
+
+def urls(app):
+    return app.owner_url, app.run_url
 
 
 def test_a_missing_table_is_named(app):

@@ -15,12 +15,15 @@ from vendorsync_job.errors import (
     SchemaMismatchError,
     SchemaOutdatedError,
 )
+from vendorsync_job.store import catalogue
+from vendorsync_job.store.catalogue import Target
 from vendorsync_job.store.migrate import LATEST
 from vendorsync_job.store.tables import RecordTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from vendorsync_job.store.catalogue import Column
     from vendorsync_job.store.connection import Cursor, Database
 
 INTEGERS = frozenset({"bigint", "integer"})
@@ -30,7 +33,6 @@ TIMES = frozenset({"timestamp with time zone", "timestamp without time zone"})
 
 STAMPS = ("created_at", "updated_at")
 VANISHED = "vanished_at"
-PLACES = {"USAGE": "schema ", "TEMPORARY": "database "}
 CASTS = {NUMBERS: "numeric", TIMES: "timestamptz", INTEGERS: "bigint"}
 
 
@@ -109,24 +111,6 @@ ALERTS = Wanted(
 STREAMS: Mapping[str, Wanted] = {"plants": PLANTS, "alerts": ALERTS}
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column as the catalogue describes it.
-
-    `demands` is NOT NULL without a default, `generated` is computed by the server, `updates` tells
-    whether the role may update it.
-    """
-
-    type: str
-    demands: bool
-    generated: bool
-    updates: bool
-
-    def takes(self, types: frozenset[str]) -> bool:
-        """Tell whether values of ours can be written."""
-        return self.type in types and not self.generated
-
-
 @dataclass
 class Findings:
     """What is wrong with a database, by who can mend it."""
@@ -134,14 +118,18 @@ class Findings:
     lacks: list[str] = field(default_factory=list)
     """For whoever owns the tables."""
     denied: list[str] = field(default_factory=list)
-    """For whoever grants rights."""
+    """For whoever grants rights in the schema."""
+    denied_outside: list[str] = field(default_factory=list)
+    """For whoever grants rights on the database."""
 
     def refuse(self, schema: str) -> None:
         """Raise one error that names everything, if there is anything."""
         said = [f"schema {schema} lacks {'; '.join(self.lacks)}"] if self.lacks else []
-        if self.denied:
+        denied = [f"{'; '.join(self.denied)} in schema {schema}"] if self.denied else []
+        denied += self.denied_outside
+        if denied:
             said.append(
-                f"the role lacks {'; '.join(self.denied)} in schema {schema}: grant it, or run"
+                f"the role lacks {'; '.join(denied)}: grant it, or run"
                 " python -m vendorsync_job migrate --run-url-file with the owner's role"
             )
         if said:
@@ -187,22 +175,24 @@ def check_application(cursor: Cursor, schema: str, stream: str = "plants") -> Re
     sentence that names all tables, columns, types, keys and rights.
     """
     wanted = STREAMS[stream]
-    tables = _tables(cursor, schema, list(wanted.tables))
-    security = _row_security(cursor, schema, list(tables))
+    tables = catalogue.tables(cursor, schema, list(wanted.tables))
+    security = catalogue.row_security(cursor, schema, list(tables))
     findings = Findings()
-    for table, columns in wanted.tables.items():
-        findings.lacks += _faults(table, tables.get(table, {}), columns)
-    target = tables.get(wanted.name, {})
-    if target:
-        findings.lacks += _faults_of_target(cursor, schema, wanted, target)
+    for table, needed in wanted.tables.items():
+        findings.lacks += _faults(table, tables.get(table, {}), needed)
+    columns, target = tables.get(wanted.name, {}), Target()
+    if columns:
+        target = catalogue.target(cursor, schema, wanted.name)
+        findings.lacks += _faults_of_target(cursor, schema, wanted, columns, target)
     findings.denied += _denied(cursor, schema, wanted, tables)
+    findings.denied_outside += _denied_outside(cursor)
     findings.denied += [
         f"a row-level security policy of {table} (add --policies)"
         for table, lets_through in security.items()
         if not lets_through
     ]
     findings.refuse(schema)
-    return _record_table(wanted, target, row_security=wanted.name in security)
+    return _record_table(wanted, columns, target, row_security=wanted.name in security)
 
 
 def _faults(
@@ -222,9 +212,14 @@ def _faults(
 
 
 def _faults_of_target(
-    cursor: Cursor, schema: str, wanted: Wanted, columns: Mapping[str, Column]
+    cursor: Cursor, schema: str, wanted: Wanted, columns: Mapping[str, Column], target: Target
 ) -> Iterator[str]:
-    if not _has_key(cursor, schema, wanted):
+    if target.is_partitioned:
+        yield (
+            f"{wanted.name} as a table that is not partitioned (the server does not tell there"
+            " which rows an upsert created)"
+        )
+    if not catalogue.has_key(cursor, schema, wanted.name, {"vendor_id", wanted.key}):
         yield f"a unique key of {wanted.name} on (vendor_id, {wanted.key})"
     ours = {*wanted.tables[wanted.name], *_fitting(wanted, columns), *_stamps(columns)}
     for name, column in columns.items():
@@ -255,7 +250,7 @@ def _stamps(columns: Mapping[str, Column]) -> tuple[str, ...]:
 
 
 def _record_table(
-    wanted: Wanted, columns: Mapping[str, Column], *, row_security: bool
+    wanted: Wanted, columns: Mapping[str, Column], target: Target, *, row_security: bool
 ) -> RecordTable:
     fitting = _fitting(wanted, columns)
     owned = (*wanted.required, *fitting)
@@ -269,47 +264,12 @@ def _record_table(
         kept=wanted.kept & frozenset(owned),
         stamps=_stamps(columns),
         row_security=row_security,
+        triggers=target.triggers,
         ignored=tuple(n for n in wanted.optional if n in columns and n not in fitting),
         marks_vanished=(
             wanted.vanishes and vanished is not None and vanished.takes(TIMES) and vanished.updates
         ),
     )
-
-
-def _tables(cursor: Cursor, schema: str, names: list[str]) -> dict[str, dict[str, Column]]:
-    """Return the columns of those of the tables that are there."""
-    cursor.execute(
-        "SELECT w.name, a.attname,"
-        # A domain counts as what it is made of; its checks are the database's business.
-        " regexp_replace(format_type(coalesce(nullif(t.typbasetype, 0), t.oid), NULL),"
-        " '\\(.*\\)', ''),"
-        " a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',"
-        " a.attgenerated <> '' OR a.attidentity = 'a',"
-        " has_column_privilege(a.attrelid, a.attnum, 'UPDATE')"
-        " FROM unnest(%s::text[]) AS w (name) JOIN pg_attribute AS a"
-        " ON a.attrelid = to_regclass(format('%%I.%%I', %s::text, w.name))"
-        " JOIN pg_type AS t ON t.oid = a.atttypid"
-        " WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum",
-        [names, schema],
-    )
-    tables: dict[str, dict[str, Column]] = {}
-    for table, name, *column in cursor.fetchall():
-        tables.setdefault(table, {})[name] = Column(*column)
-    return tables
-
-
-def _has_key(cursor: Cursor, schema: str, wanted: Wanted) -> bool:
-    cursor.execute(
-        "SELECT array(SELECT a.attname::text FROM pg_attribute a"
-        " WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1]))"
-        " FROM pg_index i WHERE i.indrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
-        # ON CONFLICT takes no deferrable key.
-        " AND i.indisunique AND i.indimmediate AND i.indisvalid"
-        " AND i.indpred IS NULL AND i.indexprs IS NULL",
-        [schema, wanted.name],
-    )
-    key = {"vendor_id", wanted.key}
-    return any(set(columns) == key for (columns,) in cursor.fetchall())
 
 
 def _denied(
@@ -327,9 +287,7 @@ def _denied(
         " WHERE NOT has_schema_privilege(to_regnamespace(quote_ident(%(schema)s)), 'USAGE')"
         " UNION ALL SELECT r, t, c FROM unnest(%(rights)s::text[], %(tables)s::text[],"
         " %(columns)s::text[]) AS w (r, t, c)"
-        " WHERE NOT has_column_privilege(format('%%I.%%I', %(schema)s::text, t), c, r)"
-        " UNION ALL SELECT 'TEMPORARY', current_database(), ''"
-        " WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')",
+        " WHERE NOT has_column_privilege(format('%%I.%%I', %(schema)s::text, t), c, r)",
         {
             "schema": schema,
             "rights": [right for right, _, _ in asked],
@@ -342,7 +300,18 @@ def _denied(
         lacking.setdefault((right, place), []).append(name)
     for (right, place), names in lacking.items():
         columns = f" ({', '.join(names)})" if any(names) else ""
-        yield f"{right} on {PLACES.get(right, '')}{place}{columns}"
+        yield f"{right} on {'schema ' if right == 'USAGE' else ''}{place}{columns}"
+
+
+def _denied_outside(cursor: Cursor) -> Iterator[str]:
+    """Name the right to temporary tables, by which large pages are written, if it is lacking."""
+    cursor.execute(
+        "SELECT current_database(), format('GRANT TEMPORARY ON DATABASE %I TO %I',"
+        " current_database(), current_user)"
+        " WHERE NOT has_database_privilege(current_database(), 'TEMPORARY')"
+    )
+    for database, command in cursor.fetchall():
+        yield f"TEMPORARY on database {database} ({command})"
 
 
 def _rights(wanted: Wanted) -> Iterator[tuple[str, str, Sequence[str]]]:
@@ -351,20 +320,6 @@ def _rights(wanted: Wanted) -> Iterator[tuple[str, str, Sequence[str]]]:
     yield "UPDATE", "vendors", ["last_synced_at"]
     yield "INSERT", wanted.name, [*wanted.identity, *wanted.required]
     yield "UPDATE", wanted.name, list(wanted.required)
-
-
-def _row_security(cursor: Cursor, schema: str, tables: Sequence[str]) -> dict[str, bool]:
-    """Return the tables whose row-level security binds the role, and if a policy lets it in."""
-    cursor.execute(
-        "SELECT c.relname, EXISTS (SELECT FROM pg_policy AS p, unnest(p.polroles) AS r (role)"
-        " WHERE p.polrelid = c.oid AND p.polpermissive"
-        " AND CASE r.role WHEN 0 THEN true ELSE pg_has_role(r.role, 'USAGE') END)"
-        " FROM pg_class AS c WHERE row_security_active(c.oid)"
-        " AND c.oid = ANY (SELECT to_regclass(format('%%I.%%I', %s::text, name))"
-        " FROM unnest(%s::text[]) AS w (name)) ORDER BY c.relname",
-        [schema, list(tables)],
-    )
-    return dict(cursor.fetchall())
 
 
 def _value(cursor: Cursor) -> object:
