@@ -7,8 +7,10 @@ travels with its settings, since a round trip to a pooler in another zone costs 
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import random
+import threading
 import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -43,6 +45,12 @@ TRANSIENT_CLASSES = {"08", "40", "53", "57", "58"}
 TRANSIENT = {LOCK_NOT_AVAILABLE, OBJECT_IN_USE, "25006", "25P03", "25P04"}
 PLAINLY = {"53100": "its disk is full", "58030": "it cannot read or write its files"}
 """In place of texts that name files and blocks, which change from run to run."""
+
+
+UNENCRYPTED = (
+    "the connection to database %s is not encrypted: passwords and rows can be read on the way; add"
+    " sslmode=verify-full and sslrootcert=FILE to the database URL, or at least sslmode=require"
+)
 
 
 class LockTimeoutError(DatabaseUnavailableError):
@@ -84,6 +92,7 @@ class Database:
         self._shield = shield
         self._sleep = sleep
         self._jitter = jitter
+        self._warned = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
 
     @property
@@ -192,7 +201,16 @@ class Database:
                 )
             except psycopg.Error as error:
                 raise refusal(error, self.where) from None
+            self._warn_of_plain_text(self._connection)
         return self._connection
+
+    def _warn_of_plain_text(self, connection: psycopg.Connection[Any]) -> None:
+        """Warn once, here and in every `second`, of a remote database without TLS."""
+        if connection.pgconn.ssl_in_use or self._warned.is_set():
+            return
+        if is_remote(connection.info.hostaddr):
+            self._warned.set()
+            log.warning(UNENCRYPTED, self.where)
 
     def _opening(self, *, read_only: bool, timeouts: Timeouts) -> Statement:
         """Return the statement that makes the settings of a transaction."""
@@ -209,6 +227,11 @@ class Database:
             settings["transaction_read_only"] = "on"
         calls = ", ".join("pg_catalog.set_config(%s, %s, true)" for _ in settings)
         return Statement(f"SELECT {calls}", [part for pair in settings.items() for part in pair])
+
+
+def is_remote(address: str) -> bool:
+    """Tell whether an IP address is another machine's; a Unix socket has none."""
+    return bool(address) and not ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def quoted(identifier: str) -> str:
