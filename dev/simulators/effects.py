@@ -120,6 +120,11 @@ def _changed_total(page: Page, options: Json) -> None:
     page.set_total(page.get_total() + int(options.get("by", page.number)))
 
 
+def _page_total(page: Page, _options: Json) -> None:
+    """Count the page alone."""
+    page.set_total(len(page.get_rows()))
+
+
 def _last_page_empty(page: Page, _options: Json) -> None:
     if page.number * page.size >= page.get_total():
         page.set_rows([])
@@ -213,6 +218,7 @@ ROW_FAULTS: Final[dict[str, Callable[[Page, Json], None]]] = {
     "duplicate_rows": _duplicate_rows,
     "repeated_page": _repeated_page,
     "changed_total": _changed_total,
+    "page_total": _page_total,
     "last_page_empty": _last_page_empty,
     "empty_list": _empty_list,
     "null_optional": _null_optional,

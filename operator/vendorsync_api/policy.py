@@ -193,8 +193,11 @@ class VendorPolicy:
     def calls(self, records: int | None) -> int:
         """Return what a listing of so many records costs, its login left out.
 
-        A number that is not known yet counts as one page.
+        A number that is not known yet counts as one page. One full page may not be all, whatever
+        its total says, so the run asks for one more.
         """
+        if records == self.page_size:
+            return 2
         return max(1, -(-(records or 0) // self.page_size))
 
     def logins(self, runs: int, seconds: float) -> int:

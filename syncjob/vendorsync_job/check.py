@@ -95,7 +95,11 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
     )
     with access as vendor, setting.stop.armed():
         session = AccountSession(MemoryTokens(hide), vendor.adapter.authenticate, setting.now)
-        listing = Listing(vendor.adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
+        listing = Listing(
+            vendor.adapter.plants(session),
+            key=lambda plant: plant.vendor_plant_id,
+            page_size=policy.page_size,
+        )
         finding = Finding(vendor.origin, run_needs=mounts.absent_for_run())
         for page in listing:
             names = [plant.name for plant in page.records]

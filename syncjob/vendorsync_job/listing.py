@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from vendorsync_job.errors import ThrottledError, VendorContractError, VendorUnavailableError
+from vendorsync_job.errors import (
+    ThrottledError,
+    VendorContractError,
+    VendorRefusedError,
+    VendorUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -18,7 +23,11 @@ Record = TypeVar("Record", bound="Hashable")
 class Listing(Generic[Record]):
     """The pages of one listing; iterate over it once, then read its attributes.
 
-        plants = Listing(adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
+        plants = Listing(
+            adapter.plants(session),
+            key=lambda plant: plant.vendor_plant_id,
+            page_size=adapter.policy.page_size,
+        )
         for page in plants:
             write(page.records, page.rejected)
         finish(complete=plants.complete, because=plants.error, duplicates=plants.duplicates)
@@ -30,7 +39,9 @@ class Listing(Generic[Record]):
     other as a duplicate. So rows = records yielded + rejected + duplicates at any moment.
 
     The listing ends with a page that says so or with the last record of the vendor's total,
-    whichever comes first; a total that turns out too small is not believed.
+    whichever comes first; a total that turns out too small is not believed. Since a total may count
+    its page alone, one more page is asked for after a full one that holds the whole total. If that
+    one is empty, came before or is refused, there was none.
 
     When the vendor stops answering after the first page (throttled, quota used up, unavailable),
     the iteration ends and `error` holds the reason: what came before is good. Everything else is
@@ -44,15 +55,20 @@ class Listing(Generic[Record]):
         pages: Iterable[Page[Record]],
         *,
         key: Callable[[Record], str],
+        page_size: int | None = None,
         max_pages: int = 10_000,
     ) -> None:
+        """`page_size` is how many records a page is asked to hold; None takes each for full."""
         self._pages = pages
         self._key = key
+        self._page_size = page_size
         self._max_pages = max_pages
         self._seen: set[int] = set()
         self._before: dict[str, Record] = {}
         self._fingerprints: dict[int, int] = {}
         self._nameless = 0
+        self._is_beyond = False
+        """Pages are asked for beyond the total."""
         self.pages = 0
         """Pages read so far."""
         self.rows = 0
@@ -70,7 +86,8 @@ class Listing(Generic[Record]):
 
     def __iter__(self) -> Iterator[Page[Record]]:
         for page in self._followed():
-            self._check(page)
+            if self._repeats(page):
+                break
             yield self._distinct(page)
         if self.error is None:
             self._finish()
@@ -94,25 +111,39 @@ class Listing(Generic[Record]):
 
     def _followed(self) -> Iterator[Page[Record]]:
         pages = iter(self._pages)
-        while True:
-            try:
-                page = next(pages)
-            except StopIteration:
-                return
-            except (ThrottledError, VendorUnavailableError) as error:
-                if self.pages == 0:
-                    raise
-                self.error = error
-                return
+        while (page := self._next(pages)) is not None:
             self.pages += 1
             if page.total is not None:
                 self.total = page.total
             yield page
-            if page.is_last or self.distinct == self.total:
+            if page.is_last or (self.distinct == self.total and not self._goes_beyond(page)):
                 return
 
-    def _check(self, page: Page[Record]) -> None:
-        """Refuse a listing that goes round in circles or never ends."""
+    def _next(self, pages: Iterator[Page[Record]]) -> Page[Record] | None:
+        try:
+            return next(pages, None)
+        except (ThrottledError, VendorUnavailableError) as error:
+            if self.pages == 0:
+                raise
+            self.error = error
+        except VendorRefusedError:
+            if not self._is_beyond:
+                raise
+        return None
+
+    def _goes_beyond(self, page: Page[Record]) -> bool:
+        """Tell whether the total may count this page alone, so that the next one is asked for."""
+        rows = len(page.records) + len(page.rejected)
+        is_full = self._page_size is None or rows >= self._page_size
+        was_beyond = self._is_beyond
+        self._is_beyond = was_beyond or (is_full and self.total is not None and self.total <= rows)
+        return self._is_beyond and not was_beyond
+
+    def _repeats(self, page: Page[Record]) -> bool:
+        """Tell whether a page beyond the total came before: then the vendor has no other.
+
+        Refuse a listing that goes round in circles or never ends.
+        """
         if self.pages > self._max_pages:
             raise VendorContractError(f"the listing has more than {self._max_pages} pages")
         keys = sorted(
@@ -120,14 +151,15 @@ class Listing(Generic[Record]):
             + [item.key or repr(item.record) for item in page.rejected]
         )
         if not keys:
-            return
+            return False
         fingerprint = _digest("\0".join(keys))
         earlier = self._fingerprints.setdefault(fingerprint, self.pages)
-        if earlier != self.pages:
+        if earlier != self.pages and not self._is_beyond:
             raise VendorContractError(
                 f"page {self.pages} of the listing repeats page {earlier}: the vendor ignores the"
                 " page number"
             )
+        return earlier != self.pages
 
     def _distinct(self, page: Page[Record]) -> Page[Record]:
         last = {self._key(record): record for record in page.records}

@@ -74,6 +74,7 @@ class Round:
             listing = Listing(
                 self._adapter.alerts(self._session, replace(self._query, plant=plant)),
                 key=lambda alert: alert.vendor_alert_id,
+                page_size=self._adapter.policy.page_size,
             )
             try:
                 yield from self._counted(listing)

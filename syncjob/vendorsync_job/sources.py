@@ -56,7 +56,11 @@ class Plants:
 
     def pages(self, session: Session, stored: StoredRun[Any] | None) -> Listing[Any]:  # noqa: ARG002
         """Return the one listing that holds every plant."""
-        return Listing(self.adapter.plants(session), key=lambda plant: plant.vendor_plant_id)
+        return Listing(
+            self.adapter.plants(session),
+            key=lambda plant: plant.vendor_plant_id,
+            page_size=self.adapter.policy.page_size,
+        )
 
     def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
         """Count the absence of each plant, mark those absent long enough, clear those back."""
@@ -92,7 +96,9 @@ class Alerts:
         )
         if not self.listing.per_plant:
             return Listing(
-                self.adapter.alerts(session, query), key=lambda alert: alert.vendor_alert_id
+                self.adapter.alerts(session, query),
+                key=lambda alert: alert.vendor_alert_id,
+                page_size=self.adapter.policy.page_size,
             )
         if stored is None:
             return Round(self.adapter, session, query, list(plants))

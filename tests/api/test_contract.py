@@ -138,9 +138,10 @@ def test_a_policy_with_an_allowance_per_app_says_what_tells_apps_apart():
 
 
 @pytest.mark.parametrize(
-    ("records", "calls"), [(None, 1), (0, 1), (1, 1), (100, 1), (101, 2), (1_000, 10)]
+    ("records", "calls"),
+    [(None, 1), (0, 1), (1, 1), (99, 1), (100, 2), (101, 2), (200, 2), (1_000, 10)],
 )
-def test_a_listing_costs_a_call_a_page_and_one_at_least(records, calls):
+def test_a_listing_costs_a_call_a_page_and_one_more_for_a_single_full_one(records, calls):
     assert load_policy("solarman").calls(records) == calls
 
 

@@ -15,6 +15,7 @@ from vendorsync_job.errors import (
     QuotaExhaustedError,
     ThrottledError,
     VendorContractError,
+    VendorRefusedError,
     VendorUnavailableError,
 )
 from vendorsync_job.listing import Listing
@@ -56,6 +57,59 @@ def test_without_a_total_the_last_page_says_so():
 
     assert keys(found) == ["1", "2", "3"]
     assert found.complete
+
+
+@pytest.mark.fault("V5")
+@pytest.mark.fault("V7")
+def test_a_total_that_counts_its_page_alone_does_not_end_the_listing():
+    found = listing(page(1, 2, total=2), page(3, total=1), page(total=0, is_last=True), page_size=2)
+
+    assert keys(found) == ["1", "2", "3"]
+    assert (found.complete, found.tells_absent, found.pages) == (True, True, 3)
+
+
+@pytest.mark.fault("V5")
+@pytest.mark.parametrize(
+    "beyond",
+    [page(total=2, is_last=True), page(1, 2, total=2), VendorRefusedError("no such page")],
+    ids=["empty", "again", "refused"],
+)
+def test_a_full_page_that_is_all_there_is_costs_one_more_call(beyond):
+    found = listing(page(1, 2, total=2), beyond, AssertionError("too many"), page_size=2)
+
+    assert keys(found) == ["1", "2"]
+    assert (found.complete, found.rows, found.duplicates) == (True, 2, 0)
+
+
+def test_a_page_beyond_the_total_that_has_only_known_records_is_the_last():
+    beyond = page(2, total=2)
+    found = listing(page(1, 2, total=2), beyond, AssertionError("too many"), page_size=2)
+
+    assert keys(found) == ["1", "2"]
+    assert (found.complete, found.rows, found.duplicates) == (True, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        (page(1, 2, total=2),),
+        (page(1, 2, 3, total=5), page(4, 5, 6, total=6)),
+        (page(1, 2, 3, total=6), page(4, 5, 6)),
+    ],
+    ids=["not full", "the total grew", "said once"],
+)
+def test_a_total_that_cannot_count_its_page_alone_is_the_end(pages):
+    found = listing(*pages, AssertionError("one page too many"), page_size=3)
+
+    assert len(keys(found)) == found.total
+    assert found.complete
+
+
+def test_without_an_answer_beyond_a_full_page_the_listing_is_not_whole():
+    found = listing(page(1, 2, total=2), VendorUnavailableError("down"), page_size=2)
+
+    assert keys(found) == ["1", "2"]
+    assert not found.complete
 
 
 @pytest.mark.fault("V5")

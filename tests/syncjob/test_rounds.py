@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from vendorsync_api.policy import load_policy
 from vendorsync_job.errors import (
     BudgetSpentError,
     DetailsSpentError,
@@ -30,6 +31,8 @@ def alert(plant, number=1, **fields) -> Alert:
 
 class Vendor:
     """Answers each plant with its pages; an error among them is raised."""
+
+    policy = load_policy("solarman")
 
     def __init__(self, **pages):
         self.pages = pages

@@ -181,7 +181,7 @@ class Vendor:
     def listing(self, **settings) -> Listing:
         adapter = self.adapter(**settings)
         pages = adapter.plants(self.session(adapter))
-        return Listing(pages, key=lambda plant: plant.vendor_plant_id)
+        return Listing(pages, key=lambda plant: plant.vendor_plant_id, page_size=self.page_size)
 
     def alerts(self, *, zones=None, plant=None, **settings) -> Listing:
         """List the alerts of the busy account, or of its first plant if that is the vendor's way.
@@ -199,7 +199,7 @@ class Vendor:
             zones=zones or {},
         )
         pages = adapter.alerts(self.session(adapter), query)
-        return Listing(pages, key=lambda alert: alert.vendor_alert_id)
+        return Listing(pages, key=lambda alert: alert.vendor_alert_id, page_size=self.page_size)
 
     def truth(self, what):
         """Tell what the busy account's plants or alerts really are."""

@@ -71,6 +71,26 @@ def test_a_listing_costs_one_login_and_as_many_calls_as_there_are_pages(vendor):
     assert len(vendor.pages()) == load_policy(vendor.cloud.name).calls(vendor.cloud.plants)
 
 
+def test_a_full_page_that_is_the_whole_account_costs_one_more_call(vendor):
+    everything = vendor.sim.truth(vendor.cloud.name)
+    surplus = [{"op": "remove", "id": row["id"]} for row in everything[vendor.page_size :]]
+    vendor.sim.change_plants(vendor.cloud.name, None, surplus)
+    listing = vendor.listing()
+
+    assert len(plants(listing)) == vendor.page_size
+    assert listing.complete
+    assert len(vendor.pages()) == load_policy(vendor.cloud.name).calls(vendor.page_size) == 2
+
+
+@pytest.mark.fault("V7")
+def test_a_total_that_counts_its_page_alone_hides_no_plant(vendor):
+    vendor.fault("page_total")
+    listing = vendor.listing()
+
+    assert len(plants(listing)) == vendor.cloud.plants
+    assert listing.tells_absent
+
+
 def test_apps_are_told_apart_by_keys_of_the_secret(vendor):
     policy = load_policy(vendor.cloud.name)
 
