@@ -83,6 +83,13 @@ class SungrowAccount:
     single_token: bool = False
     busy: int = 0
     """Alarms of each plant on each day; 0 for one now and then."""
+    shared: int = 0
+    """Plants at the end of the list that other organizations share with this one."""
+
+    @property
+    def org_id(self) -> int:
+        """The organization of the login."""
+        return self.user_id + 400_000
 
     @property
     def secret(self) -> dict[str, str]:
@@ -131,7 +138,7 @@ SETTINGS: Final = frozenset(
     {
         "token_lifetime", "page_size_max", "burst_calls", "burst_seconds", "allowance",
         "success_code", "single_token", "calls_per_hour", "wrong_passwords", "lock_seconds",
-        "disabled", "replay_protection", "refused", "busy",
+        "disabled", "replay_protection", "refused", "busy", "shared",
     }
 )  # fmt: skip
 """Fields of an account that may change while it is in use; the others tell who it is."""

@@ -54,12 +54,21 @@ def _login_state(vendor: Vendor, options: Json) -> Reply | Json:
     return {**envelope, "result_data": {"login_state": str(options["state"]), "token": None}}
 
 
+def _no_data(vendor: Vendor, options: Json) -> Reply | Json:
+    """Answer success without its contents; option `data` words the lack of them."""
+    envelope = vendor.refusal("1", "success")
+    if isinstance(envelope, Reply):
+        return envelope
+    return {**envelope, "result_data": options.get("data")}
+
+
 REPLACEMENTS: Final[dict[str, Callable[[Vendor, Json], Reply | Json]]] = {
     "http_error": _http_error,
     "login_page": _login_page,
     "too_many_requests": _too_many_requests,
     "error": _error,
     "login_state": _login_state,
+    "no_data": _no_data,
 }
 
 
@@ -123,6 +132,10 @@ def _changed_total(page: Page, options: Json) -> None:
 def _page_total(page: Page, _options: Json) -> None:
     """Count the page alone."""
     page.set_total(len(page.get_rows()))
+
+
+def _total_as_text(page: Page, _options: Json) -> None:
+    page.set_total(str(page.get_total()))
 
 
 def _last_page_empty(page: Page, _options: Json) -> None:
@@ -219,6 +232,7 @@ ROW_FAULTS: Final[dict[str, Callable[[Page, Json], None]]] = {
     "repeated_page": _repeated_page,
     "changed_total": _changed_total,
     "page_total": _page_total,
+    "total_as_text": _total_as_text,
     "last_page_empty": _last_page_empty,
     "empty_list": _empty_list,
     "null_optional": _null_optional,

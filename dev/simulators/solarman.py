@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from datetime import date, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from hmac import compare_digest
@@ -18,7 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from dev.simulators.accounts import changed
 from dev.simulators.alerts import alerts, truth_of
 from dev.simulators.exchange import Answer, Json, Listing, Reply, Request, whole_number
-from dev.simulators.plants import INDIA, Fleet
+from dev.simulators.plants import Fleet
+from dev.simulators.solarman_calls import (
+    MESSAGES,
+    RefusalError,
+    bearer,
+    company,
+    paging,
+    window,
+)
 from dev.simulators.solarman_rows import (
     SEVERITIES,
     alert_row,
@@ -37,35 +44,8 @@ if TYPE_CHECKING:
 TOKEN_PATH: Final = "/account/v1.0/token"  # noqa: S105 - a path
 LIST_PATH: Final = "/station/v1.0/list"
 ALERT_PATH: Final = "/station/v1.0/alertV2"
-LOGIN_REFUSED: Final = (
-    'auth failed:{"error":"invalid_grant","error_description":"AUTH_INVALID_USERNAME_OR_PASSWORD"}'
-)
-MESSAGES: Final = {
-    "2101002": "request too frequent",
-    "2101005": "param is missing",
-    "2101006": "param is invalid",
-    "2101008": "param type is wrong",
-    "2101010": "appId api allowance used up",
-    "2101012": "time window is more than 30 days",
-    "2101014": "start time is after end time",
-    "2101015": "time format is wrong",
-    "2101017": "auth token not found",
-    "2101018": "appId not found",
-    "2101019": "auth invalid token",
-    "2101020": "invalid orgId",
-    "2101021": "appId invalid",
-    "2101025": LOGIN_REFUSED,
-    "2101026": "page size is too big",
-    "2101031": "station not found",
-}
-
-
-class RefusalError(Exception):
-    """The call is refused with this vendor code."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+USED_UP: Final = "2101010"
+"""The one refusal of a login that was recorded without the fields of the token."""
 
 
 @cache
@@ -133,7 +113,7 @@ class SolarmanCloud:
         if request.path == TOKEN_PATH:
             account = self._by_identity(request)
             return account.name if account else None
-        grant = self._tokens.owner(_bearer(request))
+        grant = self._tokens.owner(bearer(request))
         return grant.account if grant else None
 
     def answer(self, request: Request) -> Answer | Reply:
@@ -149,7 +129,7 @@ class SolarmanCloud:
                 payload = self._authorized(request)
         except RefusalError as refusal:
             payload = self.refusal(refusal.code, MESSAGES[refusal.code])
-            if request.path == TOKEN_PATH:
+            if request.path == TOKEN_PATH and refusal.code != USED_UP:
                 payload |= dict.fromkeys(
                     ("access_token", "token_type", "refresh_token", "expires_in", "scope", "uid")
                 )
@@ -158,7 +138,7 @@ class SolarmanCloud:
 
     def rows(self, account: str, request: Request) -> list[Json]:
         """Render the rows that a call for a list asks for; it is neither judged nor counted."""
-        grant = self._tokens.owner(_bearer(request))
+        grant = self._tokens.owner(bearer(request))
         listing = self.listing if request.path == LIST_PATH else self.alert_listing
         if grant is None:
             return []
@@ -224,7 +204,7 @@ class SolarmanCloud:
         recent.append(moment)
         used = self._used.get(account.app_id, 0)
         if account.allowance is not None and used >= account.allowance:
-            raise RefusalError("2101010")
+            raise RefusalError(USED_UP)
         self._used[account.app_id] = used + 1
 
     def _by_identity(self, request: Request) -> SolarmanAccount | None:
@@ -254,9 +234,10 @@ class SolarmanCloud:
         self._spend(account)
         if not self._password_fits(account, body):
             raise RefusalError("2101025")
-        if body.get("orgId") not in (None, account.org_id):
+        org_id = company(body)
+        if org_id not in (None, account.org_id):
             raise RefusalError("2101020")
-        return self._granted(account, body.get("orgId"))
+        return self._granted(account, org_id)
 
     def _password_fits(self, account: SolarmanAccount, body: Json) -> bool:
         digest = sha256(self._passwords[account.name].encode()).hexdigest()
@@ -289,7 +270,7 @@ class SolarmanCloud:
         )
 
     def _authorized(self, request: Request) -> Json:
-        token = _bearer(request)
+        token = bearer(request)
         if token is None:
             raise RefusalError("2101017")
         grant = self._tokens.live(token, self._now())
@@ -312,7 +293,7 @@ class SolarmanCloud:
         return self._envelope(account, orgInfoList=companies if account.org_id else [])
 
     def _list(self, request: Request, grant: Grant, account: SolarmanAccount) -> Json:
-        page, size = _paging(request, account)
+        page, size = paging(request, account)
         if grant.scope != account.org_id:  # personal data: no plants of the company
             return self._envelope(account, total=0, stationList=[])
         now = self._now()
@@ -330,8 +311,8 @@ class SolarmanCloud:
         self, request: Request, account: SolarmanAccount, render: Callable[[Alert], Json]
     ) -> Json:
         body = request.body or {}
-        page, size = _paging(request, account)
-        first, last = _window(body)
+        page, size = paging(request, account)
+        first, last = window(body)
         station = whole_number(body.get("stationId"))
         plant = self._fleets[account.name].get(station) if station is not None else None
         if plant is None:
@@ -340,40 +321,3 @@ class SolarmanCloud:
         found = [render(alert) for alert in began]
         items = found[(page - 1) * size : page * size]
         return self._envelope(account, total=len(found), stationAlertItems=items)
-
-
-def _bearer(request: Request) -> str | None:
-    """Take the token; both `bearer` and `Bearer` are accepted (public clients)."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
-
-
-def _paging(request: Request, account: SolarmanAccount) -> tuple[int, int]:
-    body = request.body or {}
-    if "page" not in body or "size" not in body:
-        raise RefusalError("2101005")
-    page, size = whole_number(body["page"]), whole_number(body["size"])
-    if page is None or size is None:
-        raise RefusalError("2101008")
-    if page < 1 or size < 1:
-        raise RefusalError("2101006")
-    if size > account.page_size_max:
-        raise RefusalError("2101026")
-    return page, size
-
-
-def _window(body: Json) -> tuple[date, date]:
-    try:
-        first, last = (
-            datetime.strptime(str(body[key]), "%Y-%m-%d").replace(tzinfo=INDIA).date()
-            for key in ("startTime", "endTime")
-        )
-    except KeyError:
-        raise RefusalError("2101005") from None
-    except ValueError:
-        raise RefusalError("2101015") from None
-    if first > last:
-        raise RefusalError("2101014")
-    if last - first > timedelta(days=30):
-        raise RefusalError("2101012")
-    return first, last

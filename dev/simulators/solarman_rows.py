@@ -42,12 +42,18 @@ def plant_row(plant: Plant, now: float) -> Json:
         "createdDate": float(plant.created_at),
         "lastUpdateTime": float(now // 300 * 300),
         "batterySoc": None,
-        "networkStatus": NETWORK_STATUS[plant.status],
+        "networkStatus": _network_status(plant),
         "generationPower": None if plant.status == "offline" else round(live * 1000, 1),
         "stationImage": None,
         "contactPhone": None,
         "ownerName": None,
     }
+
+
+def _network_status(plant: Plant) -> str:
+    """Word the state; some answers have blanks around it (recorded)."""
+    word = NETWORK_STATUS[plant.status]
+    return f" {word} " if plant.id % 4 == 1 else word
 
 
 def truth_row(plant: Plant, now: float) -> Json:

@@ -311,7 +311,7 @@ class SungrowCloud:
             "err_times": "0",
             "disable_time": None,
             "language": "English",
-            "user_master_org_id": str(account.user_id + 400000),
+            "user_master_org_id": str(account.org_id),
             "user_master_org_name": "Sim EPC",
             "country_id": "1",
             "country_name": "India",
@@ -333,9 +333,11 @@ class SungrowCloud:
         page, size = paging(body, account)
         fleet, now = self._fleets[account.name], self._now()
         settled = None if CONNECTING in str(body.get("valid_flag")).split(",") else fleet.settled()
-        first, end = (page - 1) * size, page * size
-        wanted = fleet.slice(first, end) if settled is None else settled[first:end]
         total = len(fleet if settled is None else settled)
+        if (organization := body.get("org_id")) is not None:
+            total = total - account.shared if str(organization) == str(account.org_id) else 0
+        first, end = (page - 1) * size, min(page * size, total)
+        wanted = fleet.slice(first, end) if settled is None else settled[first:end]
         return {"rowCount": total, "pageList": [plant_row(plant, now) for plant in wanted]}
 
     def _call_info(self, _body: Json, account: SungrowAccount) -> Json:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dev.simulators.exchange import Json, whole_number
 from dev.simulators.plants import INDIA
 
 if TYPE_CHECKING:
     from dev.simulators.accounts import SungrowAccount
+
+DEFAULT_SIZE: Final = 10
+"""Rows of a page for a call that names no size. The portal's own number is not documented."""
 
 
 class RefusalError(Exception):
@@ -33,10 +36,9 @@ def refused_login(body: Json, state: str, wrong: int, **fields: Any) -> Json:
 
 
 def paging(body: Json, account: SungrowAccount) -> tuple[int, int]:
-    """Read which page of what size a call asks for."""
-    if body.get("curPage") is None or body.get("size") is None:
-        raise RefusalError("009")
-    page, size = whole_number(body["curPage"]), whole_number(body["size"])
+    """Read which page of what size a call asks for; the portal's quick start says neither."""
+    page = whole_number(body.get("curPage", 1))
+    size = whole_number(body.get("size", DEFAULT_SIZE))
     if page is None or size is None or page < 1 or not 1 <= size <= account.page_size_max:
         raise RefusalError("010")
     return page, size

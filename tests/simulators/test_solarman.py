@@ -73,7 +73,8 @@ def test_a_page_after_the_last_is_empty(solarman):
 @pytest.mark.parametrize(
     ("expected", "body"),
     [
-        ("2101005", {"page": 1}),
+        (None, {}),
+        (None, {"page": 2}),
         ("2101008", {"page": "one", "size": 10}),
         ("2101008", {"page": True, "size": 10}),
         ("2101006", {"page": 0, "size": 10}),
