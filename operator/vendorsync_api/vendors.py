@@ -58,6 +58,14 @@ SOLARMAN = VendorPolicy(
     account_concurrency=2,
 )
 
+
+class SungrowOptions(Options):
+    """Options of a Sungrow vendor."""
+
+    orgId: Annotated[int, Field(gt=0)] | None = None  # noqa: N815 - as of the other adapter
+    """Organization whose plants are listed; without it all that the account sees."""
+
+
 SUNGROW = VendorPolicy(
     adapter="sungrow",
     title="Sungrow iSolarCloud OpenAPI, user-level login",
@@ -72,6 +80,8 @@ SUNGROW = VendorPolicy(
     secret_keys=(("appKey",), ("secretKey",), ("userAccount",), ("userPassword",)),
     identity_keys=("appKey", "userAccount"),
     app_keys=("appKey",),
+    # It narrows the list and not the login, so it tells no accounts apart.
+    options=SungrowOptions,
     page_size=100,
     # Quotas are per app (manual). No number is published; about 2,000 an hour on the free plan is
     # what users report.

@@ -12,10 +12,10 @@ from vendorsync_job.mounts import Mounts, secrets_of
 from vendorsync_job.session import AccountSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from vendorsync_api.run import RunSpec
-    from vendorsync_job.models import Token
+    from vendorsync_job.models import Grant, Plant, Token
     from vendorsync_job.run import Setting
 
 FIRST = 5
@@ -51,28 +51,54 @@ class Finding:
     """Why values could not be stored, of plants that can."""
     duplicates: int = 0
     complete: bool = False
+    doubt: str = ""
+    """Why there may be plants that the listing lacks."""
+    companies: list[str] = field(default_factory=list)
+    """Those that the login says are its own, with their ids."""
     names: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     run_needs: list[str] = field(default_factory=list)
     """Folders of Secrets that a run wants and a check does not, as far as they are missing."""
 
+    def read(self, plants: Listing[Plant]) -> None:
+        """Read all plants; raises the error that ends their listing early."""
+        for page in plants:
+            names = [plant.name for plant in page.records]
+            self.plants += len(names)
+            self.names += names[: FIRST - len(self.names)]
+            self.dropped += page.dropped
+            self.reasons += [rejection.reason for rejection in page.rejected][:1]
+        if plants.error is not None:
+            raise plants.error
+        self.rejected, self.duplicates = plants.rejected, plants.duplicates
+        self.complete, self.doubt = plants.complete, plants.doubt
+
     def lines(self) -> list[str]:
         """Return the finding for people."""
-        shown = [f"logged in to {self.origin}", f"plants: {self.plants}"]
+        shown = [f"logged in to {self.origin}"]
+        if self.companies:
+            named = "; ".join(self.companies)
+            shown.append(f"companies of the login, for the option orgId: {named}")
+        shown.append(f"plants: {self.plants}")
         if self.names:
             shown.append(f"first: {', '.join(self.names)}")
-        if self.rejected:
-            shown.append(f"could not be stored: {self.rejected}, such as: {self.reasons[0]}")
-        if self.dropped:
-            count = len(self.dropped)
-            shown.append(f"values that could not be stored: {count}, such as: {self.dropped[0]}")
-        if self.duplicates:
-            shown.append(f"listed more than once: {self.duplicates}")
-        if not self.complete:
-            shown.append("the listing is incomplete: the vendor speaks of more plants")
+        shown += self._faults()
         if self.run_needs:
             shown.append(f"run will also need {' and '.join(self.run_needs)}")
         return shown
+
+    def _faults(self) -> Iterator[str]:
+        if self.rejected:
+            yield f"could not be stored: {self.rejected}, such as: {self.reasons[0]}"
+        if self.dropped:
+            count = len(self.dropped)
+            yield f"values that could not be stored: {count}, such as: {self.dropped[0]}"
+        if self.duplicates:
+            yield f"listed more than once: {self.duplicates}"
+        if self.doubt:
+            yield self.doubt
+        if not self.complete:
+            yield "the listing is incomplete: the vendor speaks of more plants"
 
 
 def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding:
@@ -94,21 +120,20 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
         sleep=setting.stop.sleep,
     )
     with access as vendor, setting.stop.armed():
-        session = AccountSession(MemoryTokens(hide), vendor.adapter.authenticate, setting.now)
+        companies: dict[str, str] = {}
+
+        def log_in() -> Grant:
+            grant = vendor.adapter.authenticate()
+            companies.update(grant.companies)
+            return grant
+
+        session = AccountSession(MemoryTokens(hide), log_in, setting.now)
         listing = Listing(
             vendor.adapter.plants(session),
             key=lambda plant: plant.vendor_plant_id,
             page_size=policy.page_size,
         )
         finding = Finding(vendor.origin, run_needs=mounts.absent_for_run())
-        for page in listing:
-            names = [plant.name for plant in page.records]
-            finding.plants += len(names)
-            finding.names += names[: FIRST - len(finding.names)]
-            finding.dropped += page.dropped
-            finding.reasons += [rejection.reason for rejection in page.rejected][:1]
-        if listing.error is not None:
-            raise listing.error
-    finding.rejected, finding.duplicates = listing.rejected, listing.duplicates
-    finding.complete = listing.complete
+        finding.read(listing)
+    finding.companies = [f"{key} ({name})" if name else key for key, name in companies.items()]
     return finding

@@ -83,6 +83,8 @@ class Listing(Generic[Record]):
         """Every page was read and no record is missing from the vendor's own total."""
         self.error: ThrottledError | VendorUnavailableError | None = None
         """Why the vendor stopped answering in the middle of the listing."""
+        self.doubt = ""
+        """Why a record that was not listed may be there, whatever the vendor's total says."""
 
     def __iter__(self) -> Iterator[Page[Record]]:
         for page in self._followed():
@@ -102,8 +104,9 @@ class Listing(Generic[Record]):
         """Whether a record that was not listed is not there.
 
         Not so if a record came without a key that can be read: it may be the one that is missed.
+        Nor if a page leaves it in doubt.
         """
-        return self.complete and not self._nameless
+        return self.complete and not self._nameless and not self.doubt
 
     def has(self, key: str) -> bool:
         """Tell whether the vendor listed this key, be it a record that cannot be stored."""
@@ -115,6 +118,7 @@ class Listing(Generic[Record]):
             self.pages += 1
             if page.total is not None:
                 self.total = page.total
+            self.doubt = self.doubt or page.doubt
             yield page
             if page.is_last or (self.distinct == self.total and not self._goes_beyond(page)):
                 return

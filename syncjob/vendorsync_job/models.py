@@ -55,6 +55,7 @@ class AlertQuery:
 
     `since` and `until` bound the start of an alert where the vendor lists by time; both are aware.
     `zones` are the plants' own zones by vendor_plant_id, for vendors that give local times.
+    `plants` are the ids of all that are wanted, for vendors that list those of more.
     """
 
     since: datetime
@@ -62,6 +63,7 @@ class AlertQuery:
     plant: str | None = None
     zones: Mapping[str, str] = field(default_factory=dict)
     default_zone: str = "Asia/Kolkata"
+    plants: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Page(Generic[Record_co]):
     """The vendor's paging says that no page follows."""
     dropped: tuple[str, ...] = ()
     """Of each value that a record has to do without, since it cannot be stored: why."""
+    doubt: str = ""
+    """Why records may be there that the listing lacks, though the vendor speaks of no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,8 @@ class Grant:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     refresh_token: str | None = field(default=None, repr=False)
     """What a `RenewingAdapter` renews the token with; None where the answer has none."""
+    companies: Mapping[str, str] = field(default_factory=dict)
+    """Names of the companies that the login says are its own, by id; `check` shows them."""
 
 
 @dataclass(frozen=True, slots=True)

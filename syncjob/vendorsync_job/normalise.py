@@ -132,8 +132,11 @@ def cleaned(value: str) -> str:
 def vendor_words(value: object, limit: int = 200) -> str:
     """Return a vendor's own message, fit for a status: one bounded line in which nothing changes.
 
+    A vendor that says nothing has no words.
     Times and long numbers become `#`, since two runs must word the same fault alike.
     """
+    if value is None:
+        return ""
     words = CHANGING.sub("#", cleaned(str(value)[: 4 * limit]))
     return words if len(words) <= limit else words[: limit - 1] + "…"
 

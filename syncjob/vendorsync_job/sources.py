@@ -40,6 +40,9 @@ class Source(Protocol):
     def pages(self, session: Session, stored: StoredRun[Any] | None) -> Pages[Any]:
         """Return the pages to read; `stored` is None in a dry run."""
 
+    def gap(self, pages: Pages[Any]) -> str:
+        """Say why a listing that was read to its end may lack records; empty if it does not."""
+
     def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
         """See to what a listing lacks, if it is complete, and to what is back."""
 
@@ -61,6 +64,10 @@ class Plants:
             key=lambda plant: plant.vendor_plant_id,
             page_size=self.adapter.policy.page_size,
         )
+
+    def gap(self, pages: Pages[Any]) -> str:
+        """Return what the listing leaves in doubt."""
+        return pages.doubt if isinstance(pages, Listing) else ""
 
     def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
         """Count the absence of each plant, mark those absent long enough, clear those back."""
@@ -93,6 +100,7 @@ class Alerts:
             until=self.now,
             zones={key: zone for key, zone in plants.items() if zone},
             default_zone=self.default_zone,
+            plants=frozenset(plants),
         )
         if not self.listing.per_plant:
             return Listing(
@@ -110,6 +118,10 @@ class Alerts:
             cursor=stored.cursor or "",
             reached=stored.set_cursor,
         )
+
+    def gap(self, pages: Pages[Any]) -> str:  # noqa: ARG002
+        """Return nothing: most accounts have no alerts most of the time."""
+        return ""
 
     def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
         """End the open alerts that a complete list of open ones lacks."""

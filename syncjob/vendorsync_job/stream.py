@@ -178,20 +178,22 @@ class OpenStream:
         if isinstance(pages.error, ThrottledError):
             self.tokens.rest(pages.error)
         run.budget_remaining = self.ledger.remaining()
+        gap = source.gap(pages)
+        run.progress.complete = run.progress.complete and not gap
         absence = Absence() if stored is None else source.absent(pages, stored)
         run.progress.counts = replace(run.progress.counts, vanished=absence.marked)
         if isinstance(pages, Round) and isinstance(pages.error, BudgetSpentError):
             return Outcome(RunReason.BUDGET_SPENT, str(pages.error))
-        return _outcome(run, held=absence.is_held)
+        return _outcome(run, gap=gap, held=absence.is_held)
 
 
-def _outcome(run: Run, *, held: bool) -> Outcome:
+def _outcome(run: Run, *, gap: str, held: bool) -> Outcome:
     progress = run.progress
     if progress.error is not None:
         return Outcome(RunReason.LISTING_INCOMPLETE, f"the listing stopped early: {progress.error}")
     if not progress.complete:
         return Outcome(
-            RunReason.LISTING_INCOMPLETE, "the vendor speaks of more records than it listed"
+            RunReason.LISTING_INCOMPLETE, gap or "the vendor speaks of more records than it listed"
         )
     if held:
         return Outcome(

@@ -78,6 +78,18 @@ def test_a_check_speaks_of_a_runs_other_secrets_only_if_they_are_missing():
     assert early.lines()[2:] == ["run will also need database/ (url) and b/ (k)"]
 
 
+def test_a_check_tells_the_companies_of_the_login_and_what_is_in_doubt():
+    found = Finding(
+        "https://vendor.test", complete=True, companies=["7 (Sim EPC)"], doubt="there may be more"
+    )
+
+    assert found.lines()[1:] == [
+        "companies of the login, for the option orgId: 7 (Sim EPC)",
+        "plants: 0",
+        "there may be more",
+    ]
+
+
 def test_a_check_with_a_mistyped_folder_says_so(tmp_path):
     spec = write_spec(tmp_path / "spec.json", run_spec())
     done = subprocess.run(

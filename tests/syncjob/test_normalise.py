@@ -247,7 +247,7 @@ def test_a_name_that_is_none_is_refused(value):
         ("request 0a1b2c3d4e5f6a7b", "request #"),
         ("wrong password, 4 left", "wrong password, 4 left"),
         ('auth failed:{"error":"invalid_grant"}', 'auth failed:{"error":"invalid_grant"}'),
-        (None, "None"),
+        (None, ""),
     ],
 )
 def test_a_vendors_words_do_not_change_from_run_to_run(value, expected):

@@ -183,10 +183,11 @@ class Vendor:
         pages = adapter.plants(self.session(adapter))
         return Listing(pages, key=lambda plant: plant.vendor_plant_id, page_size=self.page_size)
 
-    def alerts(self, *, zones=None, plant=None, **settings) -> Listing:
+    def alerts(self, *, zones=None, plant=None, plants=(), **settings) -> Listing:
         """List the alerts of the busy account, or of its first plant if that is the vendor's way.
 
-        `zones` are the plants' zones by id, `plant` is another one than the first.
+        `zones` are the plants' zones by id, `plant` is another one than the first, `plants` are
+        those that are wanted.
         """
         adapter = self.adapter(**{**self.cloud.busy, **settings})
         until = datetime.fromtimestamp(self.sim.now(), UTC)
@@ -197,6 +198,7 @@ class Vendor:
             if adapter.policy.alerts.per_plant
             else None,
             zones=zones or {},
+            plants=frozenset(plants),
         )
         pages = adapter.alerts(self.session(adapter), query)
         return Listing(pages, key=lambda alert: alert.vendor_alert_id, page_size=self.page_size)

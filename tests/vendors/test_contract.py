@@ -91,6 +91,17 @@ def test_a_total_that_counts_its_page_alone_hides_no_plant(vendor):
     assert listing.tells_absent
 
 
+@pytest.mark.fault("V13")
+def test_a_total_may_be_text(vendor):
+    vendor.fault("total_as_text")
+    listing = vendor.listing()
+
+    assert len(plants(listing)) == vendor.cloud.plants
+    assert listing.total == vendor.cloud.plants
+    assert listing.complete
+    assert vendor.pages() == list(range(1, vendor.page_count + 1))
+
+
 def test_apps_are_told_apart_by_keys_of_the_secret(vendor):
     policy = load_policy(vendor.cloud.name)
 

@@ -309,9 +309,8 @@ def test_success_is_a_number_or_a_text(code):
     [
         {},
         {"error": "invalid", "error_description": "sim"},
-        wrapped(None),
-        wrapped([]),
-        wrapped({}),
+        wrapped("none"),
+        wrapped({"rows": []}),
         wrapped({"rowCount": 1, "pageList": {}}),
     ],
     ids=repr,
@@ -321,6 +320,49 @@ def test_an_answer_without_its_parts_breaks_the_contract(answer):
 
     with pytest.raises(VendorContractError, match="answered /openapi/getPowerStationList without"):
         list(made.plants(once_with("sim-token")))
+
+
+@pytest.mark.fault("V7")
+@pytest.mark.parametrize("data", [None, [], {}, ""], ids=repr)
+def test_success_without_data_is_an_empty_listing_that_tells_no_absence(at, data):
+    vendor = at(CLOUDS["sungrow"])
+    vendor.fault("no_data", path=CLOUDS["sungrow"].list_path, data=data)
+    vendor.fault("no_data", path=CLOUDS["sungrow"].alert_path, data=data)
+
+    for listing in (vendor.listing(), vendor.alerts()):
+        assert [page.records for page in listing] == [()]
+        assert not listing.tells_absent
+        assert "without result_data" in listing.doubt
+
+
+@pytest.mark.fault("V7")
+def test_success_without_data_says_what_to_check(at):
+    vendor = at(CLOUDS["sungrow"])
+    vendor.fault("no_data", path=CLOUDS["sungrow"].list_path)
+    listing = vendor.listing()
+
+    assert list(listing)
+    for hint in ("shared with the account", "option orgId", "baseURL"):
+        assert hint in listing.doubt
+
+
+@pytest.mark.fault("V7")
+def test_success_without_data_in_mid_listing_leaves_it_short(at):
+    vendor = at(CLOUDS["sungrow"])
+    vendor.fault("no_data", path=CLOUDS["sungrow"].list_path, page=2)
+    listing = vendor.listing()
+
+    assert sum(len(page.records) for page in listing) == vendor.page_size
+    assert not listing.complete
+    assert listing.doubt == ""
+
+
+@pytest.mark.parametrize("data", [None, [], {}], ids=repr)
+def test_a_login_without_data_breaks_the_contract(data):
+    made, _ = adapter(wrapped(data))
+
+    with pytest.raises(VendorContractError, match="answered /openapi/login without"):
+        made.authenticate()
 
 
 @pytest.mark.fault("V2")

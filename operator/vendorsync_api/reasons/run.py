@@ -79,8 +79,9 @@ class RunReason(StrEnum):
         Result.PARTIAL,
         ExitCode.OK,
         False,
-        "The vendor stopped answering before its last page. What was read is stored, and"
-        " nothing was marked as vanished. The next run lists everything again.",
+        "The vendor stopped answering before its last page, or what it answered may not be all."
+        " What was read is stored, and nothing was marked as vanished. The next run lists"
+        " everything again. If this comes back, do what the message says.",
     )
     VANISH_HELD = (
         "VanishHeld",

@@ -1,7 +1,8 @@
-"""A page of a listing as vendors send it: a count and a list of rows, either may be null."""
+"""What vendors' answers have in common: tokens, and pages with a count and a list of rows."""
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from vendorsync_job import normalise
@@ -9,7 +10,7 @@ from vendorsync_job.errors import VendorContractError
 from vendorsync_job.models import Page, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Record = TypeVar("Record")
 
@@ -107,3 +108,20 @@ def read_page(
         is_last=not found,
         dropped=read_rows.dropped,
     )
+
+
+def numbered(read: Callable[[int], Page[Record]]) -> Iterator[Page[Record]]:
+    """Yield the pages that `read` gives by their numbers, from one to a page that is the last."""
+    for number in count(1):
+        page = read(number)
+        yield page
+        if page.is_last:
+            return
+
+
+def read_token(answer: Mapping[str, Any], field: str, *, sender: str) -> str:
+    """Return the token of a login's answer; raises VendorContractError when there is none."""
+    token = answer.get(field)
+    if not isinstance(token, str) or not token:
+        raise VendorContractError(f"{sender} without a token")
+    return token

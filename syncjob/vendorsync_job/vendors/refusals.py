@@ -46,10 +46,10 @@ class Refusals:
         At the login a lost token makes no sense: there it means that the credentials are refused.
         """
         advice = self.advice.get(code)
-        said = f" ({vendor_words(words)})" if words not in (None, "") else ""
+        said = vendor_words(words)
         message = (
             f"{self.title} answered {path} with code {cleaned(code)[:20]}"
-            f"{said}{'; ' + advice if advice else ''}"
+            f"{f' ({said})' * bool(said)}{'; ' + advice if advice else ''}"
         )
         if code in self.quota_exhausted:
             return QuotaExhaustedError(message, self.quota_exhausted[code])

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
-from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from vendorsync_api.vendors import SOLARMAN
 from vendorsync_job import normalise
-from vendorsync_job.errors import VendorContractError
+from vendorsync_job.errors import (
+    ConfigurationError,
+    VendorContractError,
+    VendorRefusedError,
+)
 from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
-from vendorsync_job.vendors.pages import read_page
+from vendorsync_job.vendors.pages import numbered, read_page, read_token
 from vendorsync_job.vendors.refusals import Refusals
 from vendorsync_job.vendors.words import Words
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from vendorsync_job.ports import Session, VendorClient
 
 TOKEN_PATH: Final = "/account/v1.0/token"  # noqa: S105 - a path
+INFO_PATH: Final = "/account/v1.0/info"
 LIST_PATH: Final = "/station/v1.0/list"
 ALERT_PATH: Final = "/station/v1.0/alertV2"
 WINDOW: Final = timedelta(days=29)
@@ -60,6 +66,8 @@ NO_STATION: Final = "2101031"
 SEVERITY: Final = {0: "LOW", 1: "MEDIUM", 2: "HIGH"}
 ABOUT_SAFETY: Final = frozenset({2, 3})
 """Values of `influence` that include safety; most answers of this path lack the field."""
+COMPANIES: Final = 5
+"""How many of them an error names."""
 RECOVERED: Final = 0
 ONGOING: Final = 1
 
@@ -95,19 +103,24 @@ class SolarmanAdapter:
             purpose=Purpose.LOGIN,
         )
         _check(answer, TOKEN_PATH, login=True)
-        token = answer.get("access_token")
-        if not isinstance(token, str) or not token:
-            raise VendorContractError(f"{SOLARMAN.title} answered {TOKEN_PATH} without a token")
+        token = read_token(answer, "access_token", sender=f"{SOLARMAN.title} answered {TOKEN_PATH}")
         lifetime = normalise.whole(answer.get("expires_in"))
         return Grant(token, expires_in=None if lifetime is None else float(lifetime))
 
     def plants(self, session: Session) -> Iterator[Page[Plant]]:
-        """Yield the pages of all plants, up to an empty one."""
-        for number in count(1):
+        """Yield the pages of all plants, up to an empty one.
+
+        Raises ConfigurationError when there are none since the plants are those of a company.
+        """
+
+        def read(number: int) -> Page[Plant]:
             page = _page(session.call(partial(self._list, number)))
-            yield page
-            if page.is_last:
-                return
+            is_personal = self._organization is None
+            if number > 1 or not is_personal or page.total or not page.is_last:
+                return page
+            return replace(page, doubt=self._companies_told(session))
+
+        return numbered(read)
 
     def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:
         """Yield the pages of one plant's alerts that began within 30 days before `query.until`.
@@ -115,11 +128,36 @@ class SolarmanAdapter:
         A plant that left the account since it was listed has none.
         """
         body = {"stationId": _station(query.plant), **_window(query)}
-        for number in count(1):
-            page = _alert_page(session.call(partial(self._alerts, body, number)), query)
-            yield page
-            if page.is_last:
-                return
+        return numbered(
+            lambda number: _alert_page(session.call(partial(self._alerts, body, number)), query)
+        )
+
+    def _companies_told(self, session: Session) -> str:
+        """Raise ConfigurationError if the login has companies, whose plants it does not see.
+
+        Returns the doubt that is left when the vendor does not tell.
+        """
+        try:
+            answer = session.call(self._info)
+        except (VendorRefusedError, VendorContractError) as error:
+            return (
+                "the personal account has no plants, and whether it has companies is not known"
+                f" ({error}): if the plants are a company's, set the option orgId"
+            )
+        found = _companies(answer.get("orgInfoList"))
+        if not found:
+            return ""
+        named = ", ".join(found[:COMPANIES])
+        more = f" and {len(found) - COMPANIES} more" if len(found) > COMPANIES else ""
+        raise ConfigurationError(
+            f"{SOLARMAN.title} lists no plants for the personal account, but the login has"
+            f" companies: {named}{more}; set the option orgId to the one whose plants are wanted"
+        )
+
+    def _info(self, token: Token) -> dict[str, Any]:
+        answer = self._send(INFO_PATH, {}, token, Purpose.LISTING)
+        _check(answer, INFO_PATH)
+        return answer
 
     def _list(self, number: int, token: Token) -> dict[str, Any]:
         answer = self._ask(LIST_PATH, {}, number, token, Purpose.LISTING)
@@ -137,9 +175,15 @@ class SolarmanAdapter:
         self, path: str, body: Mapping[str, Any], number: int, token: Token, purpose: Purpose
     ) -> dict[str, Any]:
         """Ask for a page; pages are counted from one."""
+        paging = {"page": number, "size": self.policy.page_size}
+        return self._send(path, {**body, **paging}, token, purpose)
+
+    def _send(
+        self, path: str, body: Mapping[str, Any], token: Token, purpose: Purpose
+    ) -> dict[str, Any]:
         return self._client.post(
             path,
-            json={**body, "page": number, "size": self.policy.page_size},
+            json=body,
             params={"language": "en"},
             # The manual insists on the lower-case word and one blank.
             headers={"Authorization": f"bearer {token.value}"},
@@ -157,6 +201,18 @@ def _check(answer: Mapping[str, Any], path: str, *, login: bool = False) -> None
             f"{SOLARMAN.title} answered {path} without the field success; check baseURL"
         )
     raise REFUSALS.error(str(code).strip(), answer.get("msg"), path, login=login)
+
+
+def _companies(rows: object) -> list[str]:
+    """Return id and name of each company, fit for a message."""
+    found = []
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, dict):
+            with suppress(normalise.UnfitError):
+                key = normalise.identifier(row.get("companyId"), "companyId", 20)
+                name = normalise.cleaned(str(row.get("companyName") or ""))[:40]
+                found.append(f"{key} ({name})" if name else key)
+    return found
 
 
 def _page(answer: Mapping[str, Any]) -> Page[Plant]:

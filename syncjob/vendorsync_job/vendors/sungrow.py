@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from vendorsync_api.vendors import SUNGROW
@@ -16,7 +16,7 @@ from vendorsync_job.errors import (
 )
 from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
-from vendorsync_job.vendors.pages import read_page
+from vendorsync_job.vendors.pages import numbered, read_page, read_token
 from vendorsync_job.vendors.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -77,21 +77,28 @@ SEVERITY: Final = {1: "CRITICAL", 2: "HIGH", 3: "MEDIUM", 4: "LOW"}
 """By `fault_level`; the portal sets only 1 apart, that 2 ranks above 4 is an inference."""
 OVER: Final = frozenset({4, 9})
 """Values of `process_status`: resolved, closed."""
+NOTHING: Final = "with success and without result_data, which does not say that there is nothing"
+NO_PLANTS: Final = (
+    f"{SUNGROW.title} answered {LIST_PATH} {NOTHING}: check that plants are shared with the"
+    " account, the option orgId, and that baseURL is the account's own gateway"
+)
+NO_FAULTS: Final = f"{SUNGROW.title} answered {FAULT_PATH} {NOTHING}"
 
 
 class SungrowAdapter:
-    """Reads the plants of one iSolarCloud account and those shared with it."""
+    """Reads the plants of one iSolarCloud account and those shared with it.
+
+    With the option `orgId` they are those of one organization.
+    """
 
     policy: ClassVar[VendorPolicy] = SUNGROW
 
     def __init__(
-        self,
-        client: VendorClient,
-        credentials: Mapping[str, str],
-        options: Options,  # noqa: ARG002 - this vendor has none
+        self, client: VendorClient, credentials: Mapping[str, str], options: Options
     ) -> None:
         self._client = client
         self._credentials = credentials
+        self._organization = options.model_dump().get("orgId")
 
     def authenticate(self) -> Grant:
         """Log in once; a refused login is a success on the outside, `login_state` tells."""
@@ -102,43 +109,53 @@ class SungrowAdapter:
             user_password=self._credentials["userPassword"],
             login_type="1",
         )
-        state, token = str(result.get("login_state")), result.get("token")
+        if result.get("login_state") is None:
+            raise VendorContractError(f"{SUNGROW.title} answered {LOGIN_PATH} without login_state")
+        state = str(result["login_state"])
         if state != "1":
             refused = AccountLockedError if state in LOCKED else CredentialsRejectedError
             raise refused(_why(state, result))
-        if not isinstance(token, str) or not token:
-            raise VendorContractError(f"{SUNGROW.title} answered {LOGIN_PATH} without a token")
-        return Grant(token, default_lifetime=DAY)
+        token = read_token(result, "token", sender=f"{SUNGROW.title} answered {LOGIN_PATH}")
+        return Grant(token, default_lifetime=DAY, companies=_companies(result))
 
     def plants(self, session: Session) -> Iterator[Page[Plant]]:
         """Yield the pages of all plants that are not disabled, up to an empty one.
 
         Those that the vendor still connects are among them, which its default leaves out.
         """
-        for number in count(1):
-            page = _page(session.call(partial(self._list, LIST_PATH, number, valid_flag=LISTED)))
-            yield page
-            if page.is_last:
-                return
+        only = {} if self._organization is None else {"org_id": str(self._organization)}
+        fields: dict[str, Any] = {"valid_flag": LISTED, **only}
+
+        def read(number: int) -> Page[Plant]:
+            result = session.call(partial(self._list, LIST_PATH, number, **fields))
+            return _page(result) if result else _nothing(number, NO_PLANTS)
+
+        return numbered(read)
 
     def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:
         """Yield the pages of all open faults of the account, up to an empty one.
 
         That is the vendor's default query. It takes no window: closed faults could be asked for by
-        the calendar month only, in a format of time on which the documents disagree.
+        the calendar month only, in a format of time on which the documents disagree. Nor does it
+        take an organization: with the option `orgId` only faults of plants that are wanted count.
         """
-        for number in count(1):
-            page = _fault_page(session.call(partial(self._list, FAULT_PATH, number)), query)
-            yield page
-            if page.is_last:
-                return
+
+        def read(number: int) -> Page[Alert]:
+            result = session.call(partial(self._list, FAULT_PATH, number))
+            page = _fault_page(result, query) if result else _nothing(number, NO_FAULTS)
+            return page if self._organization is None else _wanted(page, query)
+
+        return numbered(read)
 
     def _list(self, path: str, number: int, token: Token, **fields: Any) -> dict[str, Any]:
         size = self.policy.page_size
         return self._post(path, token=token.value, curPage=number, size=size, **fields)
 
     def _post(self, path: str, *, login: bool = False, **fields: Any) -> dict[str, Any]:
-        """Send a call with the parts that every call has, and return its `result_data`."""
+        """Send a call with the parts that every call has, and return its `result_data`.
+
+        A listing without any is an empty one: some accounts without rows are answered so.
+        """
         answer = self._answer(path, fields, Purpose.LOGIN if login else Purpose.LISTING)
         code = answer.get("result_code")
         if code is None:
@@ -148,6 +165,8 @@ class SungrowAdapter:
         if str(code).strip() != "1":
             raise REFUSALS.error(str(code).strip(), answer.get("result_msg"), path, login=login)
         result = answer.get("result_data")
+        if not login and result in (None, [], ""):
+            return {}
         if not isinstance(result, dict):
             raise VendorContractError(f"{SUNGROW.title} answered {path} without result_data")
         return result
@@ -174,12 +193,33 @@ class SungrowAdapter:
 def _why(state: str, result: Mapping[str, Any]) -> str:
     """Return one sentence about a refused login, with the tries that are left if it tells."""
     said = f"{SUNGROW.title} refused the login with login_state {normalise.cleaned(state)[:20]}"
-    why = (LOGIN_REFUSED | LOCKED).get(state)
-    if why is None and result.get("msg") not in (None, ""):
-        why = normalise.vendor_words(result.get("msg"))
+    why = (LOGIN_REFUSED | LOCKED).get(state) or normalise.vendor_words(result.get("msg"))
     left = normalise.whole(result.get("remain_times"))
     tries = "" if left is None else f"; {left} tr{'y' if left == 1 else 'ies'} left before the lock"
     return f"{said}{': ' + why if why else ''}{tries}"
+
+
+def _companies(result: Mapping[str, Any]) -> dict[str, str]:
+    """Return the organization of a login by its id, if the answer names one that can be read."""
+    try:
+        key = normalise.identifier(result.get("user_master_org_id"), limit=20)
+    except normalise.UnfitError:
+        return {}
+    return {key: normalise.cleaned(str(result.get("user_master_org_name") or ""))[:60]}
+
+
+def _nothing(number: int, doubt: str) -> Page[Any]:
+    """Return the empty page of an answer without data; only as the first is it in doubt."""
+    return Page((), is_last=True, doubt=doubt if number == 1 else "")
+
+
+def _wanted(page: Page[Alert], query: AlertQuery) -> Page[Alert]:
+    """Leave out what is about other plants; the vendor's total counts it, so it tells no end."""
+    return replace(
+        page,
+        records=tuple(alert for alert in page.records if alert.vendor_plant_id in query.plants),
+        total=None,
+    )
 
 
 def _page(result: Mapping[str, Any]) -> Page[Plant]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from vendorsync_job import normalise
 from vendorsync_job.errors import VendorContractError
 from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
-from vendorsync_job.vendors.pages import read_page
+from vendorsync_job.vendors.pages import numbered, read_page, read_token
 from vendorsync_job.vendors.refusals import Refusals
 from vendorsync_sample.policy import SAMPLE
 
@@ -57,26 +56,21 @@ class SampleAdapter:
         body = {key: self._credentials[key] for key in ("clientId", "user", "password")}
         answer = self._client.post(LOGIN_PATH, json=body, purpose=Purpose.LOGIN)
         result = _result(answer, LOGIN_PATH, login=True)
-        token, lifetime = result.get("token"), normalise.whole(result.get("expiresIn"))
-        if not isinstance(token, str) or not token:
-            raise VendorContractError(f"{SAMPLE.title} answered {LOGIN_PATH} without a token")
+        token = read_token(result, "token", sender=f"{SAMPLE.title} answered {LOGIN_PATH}")
+        lifetime = normalise.whole(result.get("expiresIn"))
         return Grant(token, expires_in=None if lifetime is None else float(lifetime))
 
     def plants(self, session: Session) -> Iterator[Page[Plant]]:
         """Yield the pages of all plants, up to an empty one."""
-        for number in count(1):
-            page = _plants(session.call(partial(self._list, PLANTS_PATH, number)))
-            yield page
-            if page.is_last:
-                return
+        return numbered(
+            lambda number: _plants(session.call(partial(self._list, PLANTS_PATH, number)))
+        )
 
     def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:  # noqa: ARG002
         """Yield the pages of all open alerts; this vendor takes no times."""
-        for number in count(1):
-            page = _alerts(session.call(partial(self._list, ALERTS_PATH, number)))
-            yield page
-            if page.is_last:
-                return
+        return numbered(
+            lambda number: _alerts(session.call(partial(self._list, ALERTS_PATH, number)))
+        )
 
     def _list(self, path: str, number: int, token: Token) -> dict[str, Any]:
         answer = self._client.get(
