@@ -191,6 +191,17 @@ def test_the_total_changes_between_pages(client):
     assert [total(client, page) for page in (1, 2)] == [right + 1, right + 2]
 
 
+def test_a_total_may_count_its_page_alone(client):
+    client.sim.fault("page_total")
+    assert total(client) == len(ids(client)) == 10
+
+
+def test_a_total_may_be_text(client):
+    right = total(client)
+    client.sim.fault("total_as_text")
+    assert total(client) == str(right)
+
+
 def test_only_the_last_page_is_empty(client):
     last = math.ceil(total(client) / 10)
     client.sim.fault("last_page_empty")

@@ -65,6 +65,17 @@ def test_ids_are_numbers_or_text_and_times_are_floats(solarman):
     assert {type(row[key]) for row in rows for key in ("createdDate", "lastUpdateTime")} == {float}
 
 
+def test_a_call_that_says_nothing_gets_the_first_page(solarman):
+    answer = solarman.login().post(SOLARMAN_LIST, {}).json()
+    assert (answer["success"], answer["total"], len(answer["stationList"])) == (True, 25, 20)
+
+
+def test_some_states_have_blanks_around_them(solarman):
+    rows = solarman.login().list(size=25).json()["stationList"]
+    words = {row["networkStatus"] for row in rows}
+    assert {"NORMAL", " NORMAL "} <= words
+
+
 def test_a_page_after_the_last_is_empty(solarman):
     answer = solarman.login().list(4).json()
     assert (answer["success"], answer["total"], answer["stationList"]) == (True, 25, [])
@@ -134,6 +145,11 @@ def test_a_changed_password_kills_the_tokens(solarman):
     assert solarman.token()["code"] == "2101025"
 
 
+@pytest.mark.parametrize(("number", "code"), [("700200", None), ("x", "2101020"), ("1", "2101020")])
+def test_the_company_of_a_login_may_be_text(solarman, number, code):
+    assert solarman.token(SOUTH, orgId=number)["code"] == code
+
+
 def test_plants_of_a_company_need_its_org_id(solarman):
     personal = solarman.login(SOUTH).list().json()
     companies = solarman.post("/account/v1.0/info").json()["orgInfoList"]
@@ -150,7 +166,9 @@ def test_a_used_up_allowance_refuses_the_token_call_too(solarman):
     solarman.login(SOUTH)
     codes = [solarman.list().json()["code"] for _ in range(6)]
     assert codes == [None] * 5 + ["2101010"]
-    assert solarman.token(SOUTH)["code"] == "2101010"
+    refused = solarman.token(SOUTH)
+    assert (refused["code"], refused["msg"]) == ("2101010", "appId insufficient allowance")
+    assert set(refused) == {"code", "msg", "success", "requestId"}
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,33 @@ def test_the_list_has_every_plant_once(sungrow):
     assert {row["ps_current_time_zone"] for row in rows} == {"GMT+5:30"}
 
 
+def test_a_call_that_says_nothing_gets_the_first_page(sungrow):
+    result = sungrow.login().post(SUNGROW_LIST).json()["result_data"]
+    assert (result["rowCount"], len(result["pageList"])) == (60, 10)
+
+
+def test_an_organization_has_the_plants_that_are_not_shared_with_it(sungrow):
+    sungrow.sim.change_account("sungrow", "sim-west", {"shared": 50})
+    login = sungrow.try_login()["result_data"]
+    sungrow.login()
+
+    own, foreign = (
+        sungrow.list(size=60, org_id=organization).json()["result_data"]
+        for organization in (login["user_master_org_id"], "1")
+    )
+
+    assert login["user_master_org_id"] == str(WEST.org_id)
+    assert (own["rowCount"], len(own["pageList"])) == (10, 10)
+    assert foreign == {"rowCount": 0, "pageList": []}
+
+
+@pytest.mark.parametrize("data", [None, []], ids=repr)
+def test_success_may_come_without_data(sungrow, data):
+    sungrow.login().sim.fault("no_data", path=SUNGROW_LIST, data=data)
+    answer = sungrow.list().json()
+    assert (answer["result_code"], answer["result_data"]) == ("1", data)
+
+
 def test_capacities_are_text_in_units_that_differ_and_some_rows_have_none(sungrow):
     rows = sungrow.login().list(size=60).json()["result_data"]["pageList"]
     sent = [row.get("total_capcity") for row in rows]
