@@ -92,6 +92,11 @@ class Plant:
     created_at: int
     timezone: str | None = None
     """Set by a change only: then the vendor sends this text instead of its usual one."""
+    offset: str | None = None
+    """Set by a change only: what the vendor now says of a clock that its times were not told on.
+
+    So is a plant whose offset moves with the season, while the texts of its times stay.
+    """
     connecting: bool = False
     """The vendor still connects it, so some listings leave it out."""
 

@@ -40,7 +40,7 @@ STOP_SECONDS: Final = 0.1
 """How often who waits looks whether the simulators stop."""
 CHANGEABLE: Final = frozenset(
     {"name", "kind", "status", "capacity_kw", "latitude", "longitude", "address"}
-    | {"timezone", "connecting"}
+    | {"timezone", "offset", "connecting"}
 )
 
 

@@ -82,7 +82,7 @@ def plant_row(plant: Plant, now: float) -> Json:
         "ps_location": plant.address,
         "latitude": plant.latitude,
         "longitude": plant.longitude,
-        "ps_current_time_zone": plant.timezone or "GMT+5:30",
+        "ps_current_time_zone": plant.offset or plant.timezone or "GMT+5:30",
         "ps_status": 0 if plant.status == "offline" else 1,
         "online_status": 1,
         "ps_fault_status": 1 if plant.status == "partial" else 3,

@@ -247,6 +247,18 @@ def test_times_are_on_the_clock_of_the_plant(sungrow):
     assert moved["fault_code"] == row["fault_code"]
 
 
+def test_the_offset_of_a_plant_may_move_while_the_texts_of_its_times_stay(sungrow):
+    row = sungrow.login().list(size=1).json()["result_data"]["pageList"][0]
+    change = {"op": "change", "id": row["ps_id"], "offset": "GMT+6:30"}
+    sungrow.sim.change_plants("sungrow", "sim-west", [change])
+
+    moved = sungrow.list(size=1).json()["result_data"]["pageList"][0]
+
+    assert moved["ps_current_time_zone"] == "GMT+6:30"
+    assert moved["install_date"] == row["install_date"]
+    assert moved["grid_connection_time"] == row["grid_connection_time"]
+
+
 def test_the_server_tells_its_time(sungrow):
     sungrow.sim.set_clock(offset=600)
     told = sungrow.http.get(f"{sungrow.sim.sungrow_url}/timestamp")
