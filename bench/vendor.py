@@ -14,14 +14,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from bench.database import ORGANIZATION, VENDOR, create
-from bench.fleet import OneToken
-from bench.measure import Figure, alternate, demand, shown
+from bench.fleet import Fleet, OneToken
+from bench.measure import Figure, alternate, demand, shown, timed
 from bench.report import Goal, Line
 from dev.simulators import Accounts, simulators
 from dev.trial.folder import trial_folder
 from vendorsync_api.vendors import SOLARMAN
-from vendorsync_job.http import HttpVendorClient
+from vendorsync_job.answers import json_object
+from vendorsync_job.http import HttpVendorClient, Limits
 from vendorsync_job.vendors.solarman import LIST_PATH, SolarmanAdapter
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ ACCOUNT: Final = "sim-north"
 STARTS: Final = 15
 IMPORTS: Final = "import httpx, psycopg, pydantic, time; print(time.time())"
 LISTINGS: Final = 3
+READINGS: Final = 1000
 PLANTS: Final = 10_000
 PAGE_SECONDS: Final = 0.1
 
@@ -65,7 +69,8 @@ def start(server: PostgresServer, starts: int = STARTS) -> Iterator[Line]:
 
 
 def pages(server: PostgresServer, plants: int = PLANTS) -> Iterator[Line]:
-    """Measure a first run on slow pages against the pages themselves."""
+    """Measure the reading of a page's bytes, and a first run on slow pages against the pages."""
+    yield _page_read()
     with _Scene.open(server, "pages", plants=plants) as scene:
         scene.vendors.truth("solarman", ACCOUNT)
         scene.vendors.fault("latency", path=LIST_PATH, seconds=PAGE_SECONDS)
@@ -84,6 +89,29 @@ def pages(server: PostgresServer, plants: int = PLANTS) -> Iterator[Line]:
         ours.best / baseline.best,
         Goal(1.15, at_least=False),
     )
+
+
+def _page_read() -> Line:
+    """Measure a page from its bytes to an object of a checked shape, against parsing alone."""
+    body = orjson.dumps({"success": True, "stationList": Fleet(SOLARMAN.page_size).rows()})
+
+    def our_side(_: int) -> float:
+        return timed(
+            lambda: json_object([body], encoding="", content_type="", limit=Limits().answer)
+        )
+
+    ours, baseline = alternate(READINGS, our_side, lambda _: timed(lambda: orjson.loads(body)))
+    return Line(
+        f"a page of {SOLARMAN.page_size} rows: parsed, and its shape checked",
+        _a_row(ours),
+        f"orjson.loads of its bytes: {_a_row(baseline)}",
+        ours.best / baseline.best,
+        Goal(2.1, at_least=False),
+    )
+
+
+def _a_row(figure: Figure) -> str:
+    return f"{figure.best / SOLARMAN.page_size * 1e6:.1f} µs a row"
 
 
 @dataclass(frozen=True)

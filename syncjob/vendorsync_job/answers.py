@@ -29,7 +29,13 @@ PIECE: Final = 1 << 20
 GZIP: Final = 16 + zlib.MAX_WBITS
 DEEPEST: Final = 64
 """Levels of an answer; none of a vendor's API has ten."""
-GAPS: Final = (b" :", b"\t:", b"\n:", b"\r:")
+INDENTED: Final = 256 << 10
+"""Bytes of an answer up to which indenting shows its levels. Nested, each may become 256 bytes."""
+TOO_DEEP: Final = b"\n" + b"  " * DEEPEST
+"""What every indented text of more levels has, and one whose last allowed level holds anything."""
+ESCAPED_COLON: Final = b"\\u003"
+"""How the escape of a colon begins."""
+MARKUP: Final = re.compile(rb"\s*<")
 STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
@@ -46,7 +52,7 @@ def json_object(
     characters, numbers beyond a double, another encoding than UTF-8, and more than 1,024 levels.
     """
     body = _bounded(_decoded(pieces, encoding), limit)
-    if body.lstrip()[:1] == b"<" or "html" in content_type.lower():
+    if MARKUP.match(body) or "html" in content_type.lower():
         raise UnreadableError("with an HTML page where JSON was promised; check baseURL")
     try:
         answer = orjson.loads(body)
@@ -58,29 +64,43 @@ def json_object(
     return answer
 
 
-def _check_shape(answer: dict[str, Any], body: bytes) -> None:
+def _check_shape(answer: dict[str, Any], body: bytearray) -> None:
     """Refuse what programs read differently: a name that comes twice, and levels without end."""
-    members = 0
-    level: list[Any] = [answer]
-    for _ in range(DEEPEST):
-        members += sum(len(item) for item in level if isinstance(item, dict))
-        level = [inner for item in level for inner in _containers(item)]
-        if not level:
-            break
-    else:
+    written = _written(answer, indented=len(body) <= INDENTED)
+    # Of a larger answer nothing is indented, and the levels are counted one by one.
+    if (len(body) > INDENTED or TOO_DEEP in written) and _is_too_deep(answer):
         raise UnreadableError(f"with JSON of more than {DEEPEST} levels")
-    if _names(body, members) != members:
+    if _colons(body, body) != _colons(written, body):
         raise UnreadableError("with a JSON object that holds the same name twice")
 
 
-def _names(body: bytes, members: int) -> int:
-    """Count the names in all objects of a text that is JSON; `members` is the number hoped for."""
-    # Where no colon follows a blank there are at most as many names as `":`, and never fewer than
-    # members: mostly that settles it without a look at each string.
-    if body.count(b'":') == members and not any(gap in body for gap in GAPS):
-        return members
-    # Outside of strings a colon stands after each name, and nowhere else.
-    return STRING.sub(b"", body).count(b":")
+def _written(answer: dict[str, Any], *, indented: bool) -> bytes:
+    """Return the answer as JSON again, where each name of an object stands once."""
+    try:
+        return orjson.dumps(answer, option=orjson.OPT_INDENT_2 if indented else None)
+    except orjson.JSONEncodeError:
+        # It reads 1,024 levels and writes 254. Whatever else was read can be written.
+        raise UnreadableError(f"with JSON of more than {DEEPEST} levels") from None
+
+
+def _is_too_deep(answer: dict[str, Any]) -> bool:
+    level: list[Any] = [answer]
+    for _ in range(DEEPEST):
+        level = [inner for item in level for inner in _containers(item)]
+        if not level:
+            return False
+    return True
+
+
+def _colons(text: bytes | bytearray, body: bytearray) -> int:
+    """Count the colons of a JSON text: one after each name, and those inside of strings.
+
+    Strings are left out where the body spells one of their colons in another way than it is
+    written.
+    """
+    if b"\\" in body and ESCAPED_COLON in body:
+        text = STRING.sub(b"", text)
+    return text.count(b":")
 
 
 def _containers(item: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -98,13 +118,13 @@ def _decoded(pieces: Iterable[bytes], encoding: str) -> Iterable[bytes]:
             raise UnreadableError(f"in the encoding {other[:20]!r}; only gzip was asked for")
 
 
-def _bounded(pieces: Iterable[bytes], limit: int) -> bytes:
+def _bounded(pieces: Iterable[bytes], limit: int) -> bytearray:
     body = bytearray()
     for piece in pieces:
         body += piece
         if len(body) > limit:
             raise UnreadableError(f"with more than {limit >> 20} MiB")
-    return bytes(body)
+    return body
 
 
 def inflated(pieces: Iterable[bytes]) -> Iterator[bytes]:

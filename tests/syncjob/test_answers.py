@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from vendorsync_job.answers import UnreadableError, inflated, json_object, refusal, retry_after
+from vendorsync_job.answers import (
+    INDENTED,
+    UnreadableError,
+    inflated,
+    json_object,
+    refusal,
+    retry_after,
+)
 from vendorsync_job.errors import VendorRefusedError
 
 
@@ -41,12 +51,16 @@ def test_plain_bytes_are_read_as_they_are(encoding):
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "not JSON"),
         (b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}", "more than 64 levels"),
         (b'{"a": ' + b'{"a": ' * 64 + b"1" + b"}" * 65, "more than 64 levels"),
+        (b'{"c": ' + b"[" * 300 + b"]" * 300 + b"}", "more than 64 levels"),
         (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
         (b'{"a": 1, "a": 2}', "same name twice"),
         (b'{"a": 1, "\\u0061": 2}', "same name twice"),
         (b'{"list": [{"b": 1, "a" : 1, "a":2}]}', "same name twice"),
         (b'{"list": [{"a": 1, "a"\n:2}], "x": ":\\":"}', "same name twice"),
         (b'{"a":1,"a" :":1"}', "same name twice"),
+        (b'{"a": {"b": ":"}, "a": 2, "c": "::"}', "same name twice"),
+        (b'{"a": 1, "a": 2, "b": "\\u003a"}', "same name twice"),
+        (b'{"a": 1, "a": 2, "\\u003A": 3}', "same name twice"),
         (b"[]", "not an object"),
         (b"null", "not an object"),
         (b'"text"', "not an object"),
@@ -65,13 +79,72 @@ def test_what_is_no_json_object_is_refused(body, words):
         (b'{"a" : {"a":1}, "b":"\\": :\\"", "c": [":", "\\\\", {"a": "x\\"y:"}]}',
          {"a": {"a": 1}, "b": '": :"', "c": [":", "\\", {"a": 'x"y:'}]}),
         (b'{"a":"b:","":":"}', {"a": "b:", "": ":"}),
+        (b'{"\\u003a":"\\u003A","a":"\\\\u003a:"}', {":": ":", "a": "\\u003a:"}),
         (b'{"a": ' + b"[" * 63 + b"]" * 63 + b"}", None),
+        (b'{"a": ' + b"[" * 63 + b"1, 2" + b"]" * 63 + b"}", None),
+        (b'{"a": 18446744073709551616}', {"a": 2.0**64}),
     ],
-    ids=["colons", "an empty name", "deep"],
+    ids=["colons", "an empty name", "escaped colons", "deep", "deep with an end", "a large number"],
 )  # fmt: skip
-def test_colons_and_levels_that_are_in_order_are_read(body, answer):
+def test_colons_levels_and_numbers_that_are_in_order_are_read(body, answer):
     assert answer is None or read(body) == answer
     assert read(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"a": %s}', None),
+        (b'{"a": %s, "a": 1}', "same name twice"),
+        (b'{"a": %s, "b": "\\u003a", "b": 1}', "same name twice"),
+        (b'{"a": %s, "b": ' + b"[" * 63 + b"]" * 63 + b"}", None),
+        (b'{"a": %s, "b": ' + b"[" * 64 + b"]" * 64 + b"}", "more than 64 levels"),
+        (b'{"a": %s, "b": ' + b"[" * 300 + b"]" * 300 + b"}", "more than 64 levels"),
+    ],
+    ids=["in order", "twice", "twice, escaped", "deep", "too deep", "much too deep"],
+)
+def test_a_large_answer_is_looked_at_just_as_closely(body, words):
+    body %= b'"' + b"x" * INDENTED + b'"'
+    if words is None:
+        assert read(body, limit=1_000_000)
+    else:
+        with pytest.raises(UnreadableError, match=words):
+            read(body, limit=1_000_000)
+
+
+TEXTS = st.sampled_from(['"a"', '"b"', '"\\u0061"', '":"', '"\\u003a"', '"\\":"', '"\\\\u003a"'])
+BLANKS = st.sampled_from(["", " ", "\n\t"])
+
+
+def listed(inside):
+    return st.lists(inside, max_size=3).map(lambda items: f"[{','.join(items)}]")
+
+
+def named(inside):
+    member = st.tuples(TEXTS, BLANKS, inside, BLANKS).map(
+        lambda parts: f"{parts[0]}{parts[1]}:{parts[3]}{parts[2]}"
+    )
+    return st.lists(member, max_size=4).map(lambda items: "{" + ",".join(items) + "}")
+
+
+OBJECTS = named(st.recursive(TEXTS, lambda inside: listed(inside) | named(inside), max_leaves=8))
+
+
+@given(OBJECTS)
+def test_an_object_is_refused_exactly_when_a_name_comes_twice_in_it(text):
+    twice = []
+
+    def keep(pairs):
+        twice.extend([pairs] * (len(dict(pairs)) < len(pairs)))
+        return dict(pairs)
+
+    answer = json.loads(text, object_pairs_hook=keep)
+
+    if twice:
+        with pytest.raises(UnreadableError, match="same name twice"):
+            read(text.encode())
+    else:
+        assert read(text.encode()) == answer
 
 
 def test_a_page_that_calls_itself_html_is_named_as_such():
