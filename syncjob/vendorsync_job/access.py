@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vendorsync_api.policy import PolicyError, load_policy
 from vendorsync_job import vendors
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     Spend = Callable[[Purpose], None]
 
 
-@dataclass(frozen=True)
-class VendorAccess:
+class VendorAccess(Struct, frozen=True):
     """An adapter on an open client, and the account that it speaks for."""
 
     origin: str

@@ -6,9 +6,10 @@ The window is checked a second time here; the schedule that started the run chec
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vendorsync_api.reasons import Trigger
 from vendorsync_job.errors import RestrictedWindowError
@@ -20,8 +21,7 @@ SKEW = timedelta(minutes=1)
 """How far the clock of the pod's node may be behind that of the CronJob controller."""
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(Struct, frozen=True):
     """What started the run; `tick` is the scheduled minute (UTC), None for any other start."""
 
     trigger: Trigger

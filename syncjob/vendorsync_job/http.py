@@ -9,12 +9,12 @@ import ssl
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpcore
 import httpx
 import orjson
+from msgspec import Struct
 
 from vendorsync_job import answers
 from vendorsync_job.deadline import pages_deadline
@@ -58,8 +58,7 @@ PATIENCE: Final = 5.0
 """Seconds of `Retry-After` that a 503 may ask for and still be tried again in the same run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Seconds, bytes and tries of one call."""
 
     connect: float = 10.0
@@ -70,6 +69,9 @@ class Limits:
     tries: int = 3
     backoff: float = 0.5
     """Upper bound of the first pause; it doubles with each try."""
+
+
+USUAL: Final = Limits()
 
 
 class HttpVendorClient:
@@ -91,7 +93,7 @@ class HttpVendorClient:
         ca_file: Path | None = None,
         deadline: float = math.inf,
         spend: Callable[[Purpose], None] = lambda _: None,
-        limits: Limits = Limits(),
+        limits: Limits = USUAL,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[float, float], float] | None = None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,8 +12,19 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Plant:
+class Veiled(Struct, frozen=True):
+    """A record whose text shows nothing of the fields in `hidden`."""
+
+    hidden: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        """Return the record's name with the other fields."""
+        names = (name for name in self.__struct_fields__ if name not in self.hidden)
+        shown = (f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Plant(Struct, frozen=True):
     """One plant as the vendor lists it now, in our units; None where the vendor gave no value."""
 
     vendor_plant_id: str
@@ -30,8 +42,7 @@ class Plant:
     """Aware, UTC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """One occurrence of an alarm; None where the vendor gave no value. Times are aware, UTC."""
 
     vendor_alert_id: str
@@ -49,8 +60,7 @@ class Alert:
     resolved_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AlertQuery:
+class AlertQuery(Struct, frozen=True):
     """Which alerts are wanted: of one plant, or of the whole account when `plant` is None.
 
     `since` and `until` bound the start of an alert where the vendor lists by time; both are aware.
@@ -66,8 +76,7 @@ class AlertQuery:
     plants: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Struct, frozen=True):
     """A record that cannot be stored, with the reason and the record as the vendor sent it.
 
     The record may name people: whoever keeps it strips that.
@@ -81,8 +90,7 @@ class Rejection:
 Record_co = TypeVar("Record_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Record_co]):
+class Page(Struct, Generic[Record_co], frozen=True):
     """One page of a listing, normalised: what can be stored, and what cannot."""
 
     records: tuple[Record_co, ...]
@@ -97,39 +105,40 @@ class Page(Generic[Record_co]):
     """Why records may be there that the listing lacks, though the vendor speaks of no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Veiled, frozen=True):
     """What a login brought: a token and what the vendor says of its life.
 
     `expires_in` counts seconds from the answer; `expires_at` is the vendor's absolute time. Both
     may be absent; then the token's own `exp` (RFC 7519) or `default_lifetime` decides.
     """
 
-    token: str = field(repr=False)
+    hidden = ("token", "refresh_token")
+
+    token: str
     expires_in: float | None = None
     expires_at: datetime | None = None
     default_lifetime: float = 3600.0
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    refresh_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = None
     """What a `RenewingAdapter` renews the token with; None where the answer has none."""
     companies: Mapping[str, str] = field(default_factory=dict)
     """Names of the companies that the login says are its own, by id; `check` shows them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Veiled, frozen=True):
     """A token in use. `generation` grows by one with each login of the account."""
 
-    value: str = field(repr=False)
+    hidden = ("value", "refresh_token")
+
+    value: str
     expires_at: datetime
     obtained_at: datetime
     generation: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    refresh_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """One account at one vendor: what tokens, blocks and budgets hang on.
 
     `key` is a digest of adapter, host and identity; `fingerprint` is a keyed digest of the whole
@@ -144,8 +153,7 @@ class Account:
     app: bytes | None = None
 
 
-@dataclass(slots=True)
-class Counts:
+class Counts(Struct):
     """What happened to the records of a run.
 
     total = created + updated + unchanged + rejected + duplicate, at any moment.
@@ -165,7 +173,9 @@ class Counts:
 
     def __add__(self, other: Counts) -> Counts:
         """Return the sums of both."""
-        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        return Counts(
+            *(getattr(self, name) + getattr(other, name) for name in self.__struct_fields__)
+        )
 
     @property
     def total(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -26,6 +25,7 @@ from vendorsync_job.errors import (
     SecretKeyMissingError,
     SecretMissingError,
 )
+from vendorsync_job.models import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,16 +43,17 @@ SAMPLE = b"CHANGE-ME"
 """Stands in manifests/samples/secrets.yaml for each value that a person has to fill in."""
 
 
-@dataclass(frozen=True)
-class Secret:
+class Secret(Veiled, frozen=True):
     """What is mounted of one Secret; `namespace` and `name` are for messages.
 
     `folder` is None in a pod, whose reader knows Secrets and not where they are mounted.
     """
 
+    hidden = ("files",)
+
     name: str
     namespace: str
-    files: Mapping[str, bytes] = field(repr=False)
+    files: Mapping[str, bytes]
     folder: Path | None = None
 
     def require(self, wanted: Iterable[str], missing: Iterable[str]) -> None:
@@ -95,13 +96,14 @@ class Secret:
             raise self.fault(key, "is not UTF-8 text") from None
 
 
-@dataclass(frozen=True)
-class TokenKeys:
+class TokenKeys(Veiled, frozen=True):
     """Keys that encrypt tokens, by id; `fingerprint` tells credentials apart and never changes."""
 
-    keys: Mapping[str, bytes] = field(repr=False)
+    hidden = ("keys", "fingerprint")
+
+    keys: Mapping[str, bytes]
     current: str
-    fingerprint: bytes = field(repr=False)
+    fingerprint: bytes
 
 
 class Mounts:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from vendorsync_api.reasons import RunReason, Trigger
 from vendorsync_api.run import TERMINATION_PATH, RunReport
@@ -25,8 +26,7 @@ GONE = {"plants": "newly vanished", "alerts": "ended"}
 """What becomes of stored records that a complete listing lacks, by stream."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """Why a run ended, in a word and a sentence; the sentence is empty when all is well."""
 
     reason: RunReason = RunReason.SYNCED

@@ -12,15 +12,18 @@ import threading
 import time
 import uuid
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vendorsync_api.reasons import RunReason
 from vendorsync_job import gate, logs, report
 from vendorsync_job.access import policy_of
 from vendorsync_job.deadline import Watchdog
 from vendorsync_job.errors import SyncError
+from vendorsync_job.models import Veiled
 from vendorsync_job.mounts import Mounts, secrets_of
 from vendorsync_job.redact import RedactingFilter, Redactor
 from vendorsync_job.report import Outcome
@@ -42,9 +45,10 @@ log = logging.getLogger(__name__)
 SOURCES = {"Schedule": "cron", "Manual": "manual", "Request": "request"}
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(Veiled, frozen=True):
     """What the mounted Secrets and the adapter's policy bring."""
+
+    hidden = ("credentials", "database_url")
 
     policy: VendorPolicy
     credentials: dict[str, str]
@@ -59,8 +63,7 @@ class Stream(Protocol):
         """Do it; any error it raises becomes the run's reason."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """What surrounds a run: mounts, the Job it belongs to, where its report goes, its clocks."""
 
     mounts: Path
@@ -76,25 +79,21 @@ class Setting:
     monotonic: Callable[[], float] = time.monotonic
 
 
-@dataclass
 class Run:
     """One run and its state; used once."""
 
-    spec: RunSpec
-    setting: Setting
-    id: uuid.UUID = field(default_factory=uuid.uuid4)
-    progress: Progress = field(default_factory=Progress)
-    redactor: Redactor = field(default_factory=Redactor)
-    calls: Callable[[], int] = int
-    """How many calls the vendor has got so far."""
-    budget_remaining: int | None = None
-    """How many calls the account's tightest allowance still has, when the listing has ended."""
-    cancel: Callable[[], None] = lambda: None
-    """Cancels the statement that the database is busy with; called from another thread."""
-
-    def __post_init__(self) -> None:
-        """Take the time, and find out what started the run."""
-        spec, setting = self.spec, self.setting
+    def __init__(self, spec: RunSpec, setting: Setting) -> None:
+        self.spec = spec
+        self.setting = setting
+        self.id = uuid.uuid4()
+        self.progress = Progress()
+        self.redactor = Redactor()
+        self.calls: Callable[[], int] = int
+        """How many calls the vendor has got so far."""
+        self.budget_remaining: int | None = None
+        """How many calls the account's tightest allowance still has, when the listing has ended."""
+        self.cancel: Callable[[], None] = lambda: None
+        """Cancels the statement that the database is busy with; called from another thread."""
         self.started = setting.now()
         self.deadline = setting.monotonic() + spec.deadline_seconds
         self.start = gate.start(spec.schedule, setting.job_name, setting.trigger, self.started)

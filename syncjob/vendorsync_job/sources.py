@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
 
 from vendorsync_job.listing import Listing
 from vendorsync_job.models import AlertQuery
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from vendorsync_job.sync import Pages
 
 
-@dataclass(frozen=True)
-class Absence:
+class Absence(Struct, frozen=True):
     """What a complete listing lacked: records marked, and whether the guard kept more from that."""
 
     marked: int = 0
@@ -47,8 +47,7 @@ class Source(Protocol):
         """See to what a listing lacks, if it is complete, and to what is back."""
 
 
-@dataclass(frozen=True)
-class Plants:
+class Plants(Struct, frozen=True):
     """All plants of the account."""
 
     adapter: VendorAdapter
@@ -77,8 +76,7 @@ class Plants:
         return Absence(retired.marked, retired.held)
 
 
-@dataclass(frozen=True)
-class Alerts:
+class Alerts(Struct, frozen=True):
     """Alerts of the vendor's active plants."""
 
     adapter: VendorAdapter

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from vendorsync_api.reasons import RunReason
 from vendorsync_job.access import open_access
@@ -51,8 +53,7 @@ log = logging.getLogger(__name__)
 BUILT_IN_ZONE = "Asia/Kolkata"
 
 
-@dataclass(frozen=True)
-class OpenStream:
+class OpenStream(Struct, frozen=True):
     """A run on open connections."""
 
     run: Run

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from vendorsync_job.errors import VendorError
 from vendorsync_job.models import Counts
@@ -75,8 +77,7 @@ class Interruption(Protocol):
         """Keep the end away from the block."""
 
 
-@dataclass
-class Progress:
+class Progress(Struct):
     """How far a run came; its report can be made from it at any moment."""
 
     counts: Counts = field(default_factory=Counts)

@@ -4,12 +4,13 @@ import base64
 import json
 import uuid
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import psycopg
+from msgspec.structs import asdict, replace
 
 from dev.stack.waiting import until
 from vendorsync_api.reasons import Result, Trigger

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from tests.syncjob.builders import account
 from vendorsync_api.policy import Budget, Scope, Source
@@ -19,9 +20,9 @@ from vendorsync_job.store.ledger import Ledger
 pytestmark = [pytest.mark.postgres, pytest.mark.fault("V4")]
 DAY, YEAR = 86_400, 365 * 86_400
 APP = b"p" * 32
-NORTH = replace(account(key=b"n" * 32), app=APP)
-SOUTH = replace(account(key=b"s" * 32), app=APP)
-ELSEWHERE = replace(account(key=b"e" * 32), app=b"q" * 32)
+NORTH = structs.replace(account(key=b"n" * 32), app=APP)
+SOUTH = structs.replace(account(key=b"s" * 32), app=APP)
+ELSEWHERE = structs.replace(account(key=b"e" * 32), app=b"q" * 32)
 A, B = Declarer(3, "solarman"), Declarer(4, "solarman")
 REPORTED = Budget(calls=100, seconds=DAY, reserve=10, per=Scope.APP, source=Source.REPORTED)
 DECLARATIONS = (

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from tests.syncjob.builders import plant, plants, run_report, settle, stored_run
 from vendorsync_api.reasons import Result

@@ -1,5 +1,4 @@
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -7,6 +6,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.syncjob.builders import (
     page,
@@ -75,7 +75,7 @@ def test_every_field_reaches_its_column(app):
         "SELECT vendor_plant_id, name, capacity_kw, latitude, longitude, address, time_zone,"
         " plant_type, status, commissioned_at FROM plants"
     )
-    assert row == tuple(getattr(full, name) for name in full.__slots__)
+    assert row == tuple(getattr(full, name) for name in full.__struct_fields__)
     assert app.rows("SELECT org_id, vendor_id FROM plants") == [(3, 1)]
 
 

@@ -2,11 +2,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from tests.syncjob.builders import NOON, account, ciphers
 from vendorsync_job.errors import (

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dev.simulators import Accounts, SolarmanAccount, SungrowAccount
 from dev.simulators.contract import GROUP, PLANTS, Cloud

@@ -8,11 +8,12 @@ when tokens were found dead that should have lived, for then another program log
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from msgspec.structs import replace
 
 from vendorsync_job import tokens
 from vendorsync_job.errors import (
