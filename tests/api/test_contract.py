@@ -145,6 +145,14 @@ def test_a_listing_costs_a_call_a_page_and_one_more_for_a_single_full_one(record
     assert load_policy("solarman").calls(records) == calls
 
 
+@pytest.mark.parametrize(("adapter", "key"), [("solarman", "appId"), ("sungrow", "appKey")])
+def test_what_a_vendor_allows_for_long_is_the_apps_and_all_its_accounts_share_it(adapter, key):
+    policy = load_policy(adapter)
+
+    assert policy.app_keys == (key,)
+    assert {budget.per for budget in policy.budgets if not budget.paces} == {Scope.APP}
+
+
 def test_of_allowances_over_the_same_time_that_for_the_smallest_accounts_holds():
     tiers = (
         Budget(100, 60 * 60),
