@@ -194,12 +194,21 @@ class RecordStatements:
 
     def _new_values(self) -> list[sql.Composed]:
         """Return what each owned column becomes, in terms of `stored` and `excluded`."""
-        return [
-            sql.SQL(
-                "coalesce(excluded.{0}, stored.{0})" if name in self._table.kept else "excluded.{0}"
-            ).format(sql.Identifier(name))
-            for name in self._table.columns
-        ]
+        return [self._new_value(name) for name in self._table.columns]
+
+    def _new_value(self, name: str) -> sql.Composed:
+        """Return what a column becomes.
+
+        A time that moves by just half an hour or an hour stays. Vendors that tell local times tell
+        a plant's offset apart from them, and where that moves with the season the times do not.
+        """
+        usual = "coalesce(excluded.{0}, stored.{0})" if name in self._table.kept else "excluded.{0}"
+        if self._table.types.get(name) == "timestamptz":
+            usual = (
+                "CASE WHEN abs(extract(epoch FROM excluded.{0} - stored.{0})) IN (1800, 3600)"
+                f" THEN stored.{{0}} ELSE {usual} END"
+            )
+        return sql.SQL(usual).format(sql.Identifier(name))
 
     def _differs(self) -> sql.Composed:
         return sql.SQL("(({old}) IS DISTINCT FROM ({new}))").format(
