@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vendorsync_api.reasons import RunReason
+from vendorsync_api.reasons import RunReason, Trigger
 from vendorsync_job.access import open_access
 from vendorsync_job.errors import BudgetSpentError, SyncError, ThrottledError
 from vendorsync_job.logs import context
@@ -178,6 +178,8 @@ class OpenStream(Struct, frozen=True):
             raise
         if isinstance(pages.error, ThrottledError):
             self.tokens.rest(pages.error)
+        elif pages.error is None:
+            self.tokens.answered()
         run.budget_remaining = self.ledger.remaining()
         gap = source.gap(pages)
         run.progress.complete = run.progress.complete and not gap
@@ -285,6 +287,8 @@ def _tokens(
         prepare=ledger.prepare,
         renew=adapter.renew if isinstance(adapter, RenewingAdapter) else None,
         legacy=legacy,
+        asks=run.trigger is not Trigger.SCHEDULE,
+        sleep=run.setting.stop.sleep,
     )
 
 

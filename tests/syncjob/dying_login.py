@@ -3,7 +3,7 @@
 `python -m tests.syncjob.dying_login URL COUNTER POINT` logs in as an account whose vendor counts
 logins in a file, prints `stopped` at the point and then sleeps until it is killed. The points are
 in the middle of the login, after it and before the store, and after the store and before the
-commit; the account's row is locked at each.
+commit. Its turn to log in ends after `SECONDS`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 from tests.syncjob.builders import account, ciphers
 from vendorsync_job.models import Token
 from vendorsync_job.store.connection import Database
+from vendorsync_job.store.login_lease import LOGIN_SECONDS
 from vendorsync_job.store.tokens import AccountTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 POINTS = ("login", "store", "commit")
+SECONDS = 4.0
 
 
 @dataclass
@@ -53,15 +55,20 @@ class StoppingTokens(AccountTokens):
     stop_before: Callable[[], None] = staticmethod(lambda: None)
     stop_after: Callable[[], None] = staticmethod(lambda: None)
 
-    def _store(self, *arguments: Any, **named: Any) -> None:
+    def _store(self, *arguments: Any, **named: Any) -> bool:
         self.stop_before()
-        super()._store(*arguments, **named)
+        is_stored = super()._store(*arguments, **named)
         self.stop_after()
+        return is_stored
 
 
-def tokens_on(database: Database, kind: type[AccountTokens] = AccountTokens) -> AccountTokens:
+def tokens_on(
+    database: Database,
+    kind: type[AccountTokens] = AccountTokens,
+    seconds: float = LOGIN_SECONDS,
+) -> AccountTokens:
     """Return the tokens of the one account that all these processes share."""
-    return kind(database, account(), ciphers())
+    return kind(database, account(), ciphers(), login_seconds=seconds)
 
 
 def refresh(url: str, counter: Path, seconds: float) -> str:
@@ -100,7 +107,7 @@ def stop() -> None:
 
 def main(url: str, counter: str, point: str) -> None:
     """Log in and stop at the point."""
-    tokens = tokens_on(Database(url), StoppingTokens)
+    tokens = tokens_on(Database(url), StoppingTokens, SECONDS)
     assert isinstance(tokens, StoppingTokens)
     if point == "store":
         tokens.stop_before = stop

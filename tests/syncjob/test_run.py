@@ -439,6 +439,34 @@ def test_an_allowance_that_is_used_up_stops_every_call_in_later_runs_too(job, cl
 
 
 @pytest.mark.fault("V4")
+def test_after_a_top_up_a_run_by_hand_asks_once_and_then_the_schedule_goes_on(job, clouds):
+    schedule = {
+        "timeZone": "UTC",
+        "cronJob": "nightly",
+        "startingDeadlineSeconds": 225,
+        "activeDeadlineSeconds": 1320,
+    }
+    job.lay_out(schedule=schedule)
+
+    def scheduled():
+        clouds.clear_calls()
+        ended = job.run(name=f"nightly-{int(time.time()) // 60}")
+        return ended.report["trigger"], ended.report["reason"], len(clouds.calls())
+
+    clouds.fault("error", vendor="solarman", path=LIST, code="2101010")
+    assert scheduled() == ("Schedule", "QuotaExhausted", 2)
+    assert scheduled() == ("Schedule", "QuotaExhausted", 0)
+    clouds.clear_calls()
+    assert job.run(name="nightly-by-hand").report["reason"] == "QuotaExhausted"
+    assert len(clouds.calls()) == 1
+    assert scheduled() == ("Schedule", "QuotaExhausted", 0)
+
+    clouds.set_faults()
+    assert job.run(name="nightly-by-hand").report["reason"] == "Synced"
+    assert scheduled() == ("Schedule", "Synced", 3)
+
+
+@pytest.mark.fault("V4")
 def test_what_only_users_report_of_an_allowance_stops_no_run(job):
     """An operator of the release before says nothing of allowances; then the policy holds."""
     job.run()

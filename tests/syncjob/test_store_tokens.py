@@ -8,7 +8,9 @@ import psycopg
 import pytest
 from msgspec.structs import replace
 
-from tests.syncjob.builders import NOON, account, ciphers
+from dev.database.pooler import pooler
+from dev.stack.waiting import until
+from tests.syncjob.builders import NOON, RUN_PASSWORD, account, ciphers
 from vendorsync_job.errors import (
     AccountLockedError,
     AccountSharedError,
@@ -25,6 +27,7 @@ from vendorsync_job.session import AccountSession
 from vendorsync_job.store.accounts import ensure_account
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database
+from vendorsync_job.store.exchange import Exchange
 from vendorsync_job.store.tokens import AccountTokens
 
 pytestmark = pytest.mark.postgres
@@ -46,15 +49,19 @@ class Vendor:
         return Token(f"token-{self.logins}", NOON + timedelta(hours=1), NOON, metadata={"uid": 7})
 
 
-def await_others(app, vendor, number):
-    """Wait until so many runs wait for the lock of the account, or log in without it."""
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    end = time.monotonic() + 30
-    while app.value(waiting) < number and vendor.logins == 1:
-        assert time.monotonic() < end, "the other runs did not come"
+class Waiting:
+    """The sleep of runs that wait for a login; knows how many of them do."""
+
+    def __init__(self):
+        self.threads = set()
+
+    def __call__(self, _seconds):
+        self.threads.add(threading.get_ident())
+        time.sleep(0.02)
+
+    def await_others(self, vendor, number):
+        """Wait until so many runs wait for the login, or log in without waiting."""
+        until(lambda: len(self.threads) >= number or vendor.logins > 1, "the others", every=0.01)
 
 
 @pytest.fixture
@@ -86,16 +93,16 @@ def test_a_login_is_stored_encrypted_and_found_by_the_next_run(app, tokens):
 
 
 @pytest.mark.fault("T2")
-def test_eight_runs_at_once_log_in_once(app, tokens):
-    vendor = Vendor()
+def test_eight_runs_at_once_log_in_once(tokens):
+    vendor, waiting = Vendor(), Waiting()
 
     def login():
         got = vendor.login()
-        await_others(app, vendor, 7)
+        waiting.await_others(vendor, 7)
         return got
 
     with ThreadPoolExecutor(8) as pool:
-        runs = [tokens() for _ in range(8)]
+        runs = [tokens(sleep=waiting) for _ in range(8)]
         got = list(pool.map(lambda each: each.refresh(None, login), runs))
 
     assert vendor.logins == 1
@@ -134,12 +141,12 @@ def test_refused_credentials_are_tried_once_until_they_change(tokens):
 
 
 @pytest.mark.fault("T6")
-def test_eight_runs_at_once_try_a_wrong_password_once(app, tokens):
-    vendor = Vendor()
+def test_eight_runs_at_once_try_a_wrong_password_once(tokens):
+    vendor, waiting = Vendor(), Waiting()
 
     def login():
         vendor.login()
-        await_others(app, vendor, 7)
+        waiting.await_others(vendor, 7)
         raise CredentialsRejectedError("no")
 
     def attempt(each):
@@ -147,7 +154,7 @@ def test_eight_runs_at_once_try_a_wrong_password_once(app, tokens):
             each.refresh(None, login)
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(attempt, [tokens() for _ in range(8)]))
+        list(pool.map(attempt, [tokens(sleep=waiting) for _ in range(8)]))
 
     assert vendor.logins == 1
 
@@ -198,6 +205,59 @@ def test_without_a_named_time_a_throttle_rests_minutes_and_a_used_up_allowance_a
         tokens(now=NOON + timedelta(seconds=seconds - 1)).check()
     assert type(caught.value) is kind
     tokens(now=NOON + timedelta(seconds=seconds + 1)).check()
+
+
+@pytest.mark.fault("V4")
+def test_a_run_by_hand_asks_once_although_the_quota_is_used_up_and_others_rest_on(tokens):
+    vendor = Vendor(QuotaExhaustedError("no calls left"))
+    with pytest.raises(QuotaExhaustedError):
+        tokens().refresh(None, vendor.login)
+
+    by_hand = tokens(asks=True)
+    by_hand.check()
+    with pytest.raises(QuotaExhaustedError):
+        by_hand.refresh(None, vendor.login)
+    for again in (by_hand.check, lambda: by_hand.refresh(None, vendor.login), tokens().check):
+        with pytest.raises(QuotaExhaustedError):
+            again()
+    assert vendor.logins == 2
+
+
+@pytest.mark.fault("V4")
+def test_when_the_vendor_answers_a_run_by_hand_the_account_rests_no_longer(app, tokens):
+    stored = tokens().refresh(None, Vendor().login)
+    tokens().rest(QuotaExhaustedError("no calls left"))
+    by_hand = tokens(asks=True)
+    by_hand.check()
+    assert by_hand.current() == stored
+    with pytest.raises(QuotaExhaustedError):
+        tokens().check()
+
+    by_hand.answered()
+
+    tokens().check()
+
+
+@pytest.mark.fault("V4")
+def test_an_answer_ends_no_rest_that_came_after_the_one_that_was_overlooked(tokens):
+    tokens().rest(QuotaExhaustedError("no calls left"))
+    by_hand = tokens(asks=True)
+    by_hand.check()
+    tokens().rest(ThrottledError("slower", retry_after=600))
+
+    by_hand.answered()
+
+    with pytest.raises(ThrottledError, match="slower"):
+        by_hand.check()
+
+
+@pytest.mark.fault("V4")
+@pytest.mark.parametrize("kind", [ThrottledError, AccountLockedError])
+def test_a_run_by_hand_respects_every_other_rest(tokens, kind):
+    tokens().rest(kind("slower", retry_after=600))
+
+    with pytest.raises(kind):
+        tokens(asks=True).check()
 
 
 @pytest.mark.fault("T6")
@@ -256,7 +316,7 @@ def test_a_holder_that_dies_while_logging_in_makes_way(app, tokens):
 
 
 @pytest.mark.fault("T3")
-def test_a_good_login_survives_a_database_that_dies_before_the_commit(app, tokens, caplog):
+def test_a_good_login_is_stored_although_all_connections_died_meanwhile(app, tokens):
     vendor = Vendor()
 
     def login():
@@ -264,6 +324,20 @@ def test_a_good_login_survives_a_database_that_dies_before_the_commit(app, token
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE usename = 'vendorsync_run' AND datname = current_database()"
         )
+        return vendor.login()
+
+    got = tokens().refresh(None, login)
+
+    assert tokens().current() == got
+
+
+@pytest.mark.fault("T3")
+def test_a_good_login_survives_a_database_that_takes_nobody_in_any_more(app, tokens, caplog):
+    vendor = Vendor()
+    name = app.value("SELECT current_database()")
+
+    def login():
+        app.do(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
         return vendor.login()
 
     got = tokens().refresh(None, login)
@@ -468,13 +542,135 @@ def test_an_account_that_never_logged_in_rests_as_well(tokens):
         tokens().check()
 
 
-def test_a_login_is_prepared_before_its_transaction_begins(app, tokens):
-    idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+def test_a_login_is_prepared_before_its_turn_is_taken(app, tokens):
     seen = []
 
-    tokens(prepare=lambda: seen.append(app.value(idle))).refresh(None, Vendor().login)
+    tokens(
+        prepare=lambda: seen.append(app.value("SELECT count(*) FROM vendorsync.accounts"))
+    ).refresh(None, Vendor().login)
 
     assert seen == [0]
+
+
+def test_a_login_holds_no_connection_while_the_vendor_answers(app, tokens):
+    vendor, seen = Vendor(), []
+
+    def login():
+        # A session that was closed ends a moment later.
+        app.await_sessions_end()
+        seen.append(app.value("SELECT login_until > now() FROM vendorsync.accounts"))
+        return vendor.login()
+
+    tokens().refresh(None, login)
+
+    assert seen == [True]
+    assert app.value("SELECT login_until = '-infinity' FROM vendorsync.accounts")
+
+
+@pytest.mark.fault("T2")
+@pytest.mark.fault("D4")
+def test_a_slow_login_and_those_who_wait_for_it_leave_a_poolers_only_connection_free(server, app):
+    """The query would end with an error at once that no connection came free for it."""
+    vendor, waiting = Vendor(), Waiting()
+    asked: list[object] = []
+    passwords = {"postgres": server.password, "vendorsync_run": RUN_PASSWORD}
+    with pooler(server, passwords, size=1, settings={"query_wait_timeout": 5}) as bouncer:
+        url = bouncer.url(app.value("SELECT current_database()"), "vendorsync_run")
+
+        def login():
+            got = vendor.login()
+            waiting.await_others(vendor, 2)
+            with psycopg.connect(url, prepare_threshold=None) as client:
+                asked.extend(client.execute("SELECT 1").fetchall())
+            return got
+
+        def refresh(_number):
+            with closing(Database(url, organization_id=3)) as database:
+                run = AccountTokens(
+                    database, account(), ciphers(), clock=lambda: NOON, sleep=waiting
+                )
+                run.check()
+                return run.refresh(None, login).value
+
+        with ThreadPoolExecutor(3) as pool:
+            got = list(pool.map(refresh, range(3)))
+
+    assert (got, asked, vendor.logins) == (["token-1"] * 3, [(1,)], 1)
+
+
+@pytest.mark.fault("T3")
+@pytest.mark.parametrize(
+    "error",
+    [VendorUnavailableError("down"), BudgetSpentError("used up"), KeyboardInterrupt()],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_login_that_fails_makes_way_at_once(tokens, error):
+    with pytest.raises(type(error)):
+        tokens().refresh(None, Vendor(error).login)
+
+    got = tokens(sleep=lambda _: pytest.fail("nobody logs in")).refresh(None, Vendor().login)
+    assert got.value == "token-1"
+
+
+@pytest.mark.fault("T3")
+def test_while_another_process_may_log_in_nobody_else_does_however_long_it_takes(app, tokens):
+    tokens().refresh(None, Vendor().login)
+    app.do(
+        "UPDATE vendorsync.accounts SET token = NULL, login_owner = 'another',"
+        " login_until = now() + interval '1 h'"
+    )
+    vendor = Vendor()
+    slept: list[float] = []
+
+    with pytest.raises(VendorUnavailableError, match="for too long"):
+        tokens(sleep=slept.append, login_seconds=10).refresh(None, vendor.login)
+    assert vendor.logins == 0
+    assert 39 < sum(slept) <= 40
+
+
+@pytest.mark.fault("T3")
+def test_a_login_that_outlived_its_time_overwrites_no_later_one(app, tokens, caplog):
+    late, other = Vendor(), Vendor()
+    other.logins = 1
+
+    def login():
+        app.do("UPDATE vendorsync.accounts SET login_until = now()")
+        tokens().refresh(None, other.login)
+        return late.login()
+
+    run = tokens()
+    got = run.refresh(None, login)
+
+    assert (got.value, run.current().value) == ("token-1", "token-2")
+    assert "took so long that another run logged in" in caplog.text
+    run.refused(got)
+    assert run.refresh(got, late.login).value == "token-2"
+    assert app.value("SELECT stolen_at = '{}' FROM vendorsync.accounts")
+
+
+@pytest.mark.fault("T3")
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_commit_whose_answer_is_lost_costs_no_login(app, tokens, monkeypatch, lost):
+    """The first commit takes the turn, the second one stores the token."""
+    commits = []
+
+    class Losing(Exchange):
+        def commit(self, *statements):
+            got = super().commit(*statements)
+            commits.append(1)
+            if len(commits) == lost:
+                self.connection.close()
+                raise psycopg.OperationalError("the connection is lost")
+            return got
+
+    monkeypatch.setattr("vendorsync_job.store.connection.Exchange", Losing)
+    vendor = Vendor()
+    got = tokens().refresh(None, vendor.login)
+
+    assert vendor.logins == 1
+    assert len(commits) == 3
+    assert tokens().current() == got
+    assert app.value("SELECT login_until = '-infinity' FROM vendorsync.accounts")
 
 
 class RenewingVendor:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.postgres
 
 @pytest.mark.fault("T3")
 @pytest.mark.parametrize("point", dying_login.POINTS)
-def test_a_holder_killed_on_the_way_makes_way_at_once(app, tmp_path, point):
+def test_a_holder_killed_on_the_way_makes_way_when_its_time_is_over(app, tmp_path, point):
     counter = tmp_path / "logins"
     with (
         dying_login.stopped_at(app.run_url, counter, point) as holder,

@@ -133,8 +133,9 @@ def _run_in(cursor: Cursor, schema: str, statements: bytes) -> None:
 
 
 def _migrations(prefix: str, number: int) -> Iterator[bytes]:
-    """Yield the files of one version: `0002_….sql`, or `application_0002_….sql`."""
-    for file in files(__package__).joinpath("migrations").iterdir():
+    """Yield the files of one version by name: `0002_….sql`, or `application_0002_….sql`."""
+    folder = files(__package__).joinpath("migrations")
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.startswith(f"{prefix}{number:04}_"):
             yield file.read_bytes()
 

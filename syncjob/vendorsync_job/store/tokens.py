@@ -8,11 +8,11 @@ when tokens were found dead that should have lived, for then another program log
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import random
+import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import orjson
 from msgspec.structs import replace
 
 from vendorsync_job import tokens
@@ -30,58 +30,47 @@ from vendorsync_job.errors import (
 )
 from vendorsync_job.models import Token
 from vendorsync_job.store.accounts import ensure_account
-from vendorsync_job.store.ciphers import Ciphers, UnreadableError
-from vendorsync_job.store.connection import LockTimeoutError, Timeouts
+from vendorsync_job.store.login_lease import LOGIN_SECONDS, LoginLease
 from vendorsync_job.store.thefts import THEFTS, is_shared
+from vendorsync_job.store.token_row import TokenRow
 from vendorsync_job.tokens import CLOCK_SLACK, is_fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vendorsync_job.models import Account, Grant
+    from vendorsync_job.store.ciphers import Ciphers
     from vendorsync_job.store.connection import Cursor, Database
     from vendorsync_job.store.legacy import LegacyColumns
+    from vendorsync_job.store.token_row import Stored
 
 log = logging.getLogger(__name__)
 
-LOGIN_SECONDS = 120.0
-"""The longest login, its retries included, and so the longest wait for another process's."""
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 1.0
+"""Seconds between looks at another process's login."""
+MARGIN: Final = 30.0
+"""Seconds for which a login is waited for beyond the time that it has."""
 LONGEST_REST = timedelta(days=1)
 RESTS = {kind.reason.value: kind for kind in (QuotaExhaustedError, AccountLockedError)}
 """Errors of a resting account by their reasons; any other is a ThrottledError."""
 NO_MORE = "no further login is tried until the Secret changes"
+TOO_LONG: Final = "another run has been logging in to the same account for too long"
 SHARED: Final = (
     "another program logs in to the same account and takes its token away again and again, so no"
     " login is tried for an hour or until the Secret changes; give VendorSync an account of its own"
     " at the vendor, or stop the other program"
 )
-REFRESH_TOKEN: Final = "vendorsync.refresh_token"  # noqa: S105 - a name, not a secret
-"""Where the encrypted metadata holds the refresh token."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An account's row; `token` is None where there is none that can be read."""
-
-    token: Token | None
-    fingerprint: bytes
-    generation: int
-    resting_until: datetime | None
-    resting_reason: str
-    resting_message: str
-    block: str | None
-    """What the vendor said when it refused the credentials at hand."""
-    stolen_at: tuple[datetime, ...] = ()
-    """When the last tokens were found dead that should have lived, oldest first."""
 
 
 class AccountTokens:
     """The `TokenStore` of `ports` on the accounts table.
 
     `on_token` hears of every token, so that logs can hide it. With `writes` off, as in a dry run,
-    a login is kept in memory only. `prepare` is called before a login's transaction begins, so
+    a login is kept in memory only. `prepare` is called before the turn to log in is taken, so
     that the login need not wait for what others hold. `renew` is that of a `RenewingAdapter`.
-    `legacy` are the old system's columns, where a token may be found and left.
+    `legacy` are the old system's columns, where a token may be found and left. `asks` is for a run
+    that a person started: it asks the vendor once although the account rests because of its quota.
     """
 
     def __init__(
@@ -97,10 +86,14 @@ class AccountTokens:
         prepare: Callable[[], None] = lambda: None,
         renew: Callable[[str], Grant] | None = None,
         legacy: LegacyColumns | None = None,
+        asks: bool = False,
+        login_seconds: float = LOGIN_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
         self._account = account
-        self._ciphers = ciphers
+        self._row = TokenRow(account, ciphers, self._heard)
         self._clock = clock
         self._on_token = on_token
         self._redact = redact
@@ -108,12 +101,30 @@ class AccountTokens:
         self._prepare = prepare
         self._renew = renew
         self._legacy = legacy
+        self._asks = asks
+        self._login_seconds = login_seconds
+        self._sleep = sleep
+        self._jitter = jitter
         self._refused: str | None = None
-        self._warned = False
+        self._overlooked: datetime | None = None
 
     def check(self) -> None:
-        """Raise, without a call, while the account is blocked, rests or is shared."""
-        self._refuse(self._look())
+        """Raise, without a call, while the account is blocked, rests or is shared.
+
+        The first one decides which rest a run that `asks` overlooks: no later one, which somebody
+        else's call or its own has brought.
+        """
+        stored = self._look()
+        if self._asks and stored.resting_reason == QuotaExhaustedError.reason.value:
+            self._overlooked = stored.resting_until
+        self._asks = False
+        self._refuse(stored)
+
+    def answered(self) -> None:
+        """Take note that the vendor answers again: the rest that was overlooked is over."""
+        until = self._overlooked
+        if until is not None and self._writes:
+            self._database.retrying(lambda cursor: self._row.wake(cursor, until))
 
     def current(self) -> Token | None:
         """Return the stored token, stale or not; None if other credentials brought it.
@@ -129,16 +140,26 @@ class AccountTokens:
     def refresh(self, stale: Token | None, login: Callable[[], Token]) -> Token:
         """Return a token newer than `stale`, logging in at most once across all processes.
 
-        Raises CredentialsRejectedError, without a call, while the credentials at hand are blocked,
-        ThrottledError while the account rests, and AccountSharedError when three tokens were taken
-        away within an hour.
+        No transaction is open and no connection is held while the vendor answers, nor while
+        another process's login is waited for. Raises CredentialsRejectedError, without a call,
+        while the credentials at hand are blocked, ThrottledError while the account rests,
+        AccountSharedError when three tokens were taken away within an hour, and
+        VendorUnavailableError when another process's login lasts too long.
         """
         if not self._writes:
             return self._refresh_in_memory(stale, login)
         self._prepare()
+        lease = LoginLease(self._account.key, self._login_seconds)
         database = self._database.second()
         try:
-            return self._refresh(database, stale, login)
+            turn = self._await_turn(database, lease, stale)
+            if isinstance(turn, Token):
+                return turn
+            database.close()
+            return self._log_in(database, lease, turn, login)
+        except BaseException:
+            self._free(database, lease)
+            raise
         finally:
             database.close()
 
@@ -151,7 +172,7 @@ class AccountTokens:
             self._database.retrying(lambda cursor: self._store_rest(cursor, error))
 
     def _current(self, cursor: Cursor) -> Token | None:
-        stored = self._look(cursor)
+        stored = self._row.look(cursor)
         mine = stored.token if stored.fingerprint == self._account.fingerprint else None
         if mine is not None and is_fresh(mine, self._clock()):
             return mine
@@ -172,80 +193,138 @@ class AccountTokens:
         newer = self._newer(stored, stale)
         return newer or self._heard(login())
 
-    def _refresh(
-        self, database: Database, stale: Token | None, login: Callable[[], Token]
-    ) -> Token:
-        database.retrying(lambda cursor: ensure_account(cursor, self._account))
-        fresh: Token | None = None
-        refusal: SyncError | None = None
-        # The row stays locked during the login, which is what makes it the only one.
-        # Waiting for the lock is part of a statement, which must not be what ends first.
-        limits = Timeouts(statement=LOGIN_SECONDS + 5, lock=LOGIN_SECONDS, idle=LOGIN_SECONDS)
-        try:
-            with database.transaction(timeouts=limits, shielded=False) as cursor:
-                cursor.execute(
-                    "SELECT FROM vendorsync.accounts WHERE key = %s FOR NO KEY UPDATE",
-                    [self._account.key],
-                )
-                stored = self._look(cursor)
-                self._refuse(stored)
-                newer = self._newer(stored, stale) or self._borrowed(cursor, stored, stale)
-                if newer is not None:
-                    return newer
-                refusal = self._judge(cursor, stored)
-                if refusal is None:
-                    fresh, refusal = self._log_in(cursor, stored, login)
-                if fresh is not None:
-                    self._store(cursor, fresh)
-        except DatabaseUnavailableError as error:
-            if isinstance(error, LockTimeoutError) and fresh is None and refusal is None:
-                raise VendorUnavailableError(
-                    "another run has been logging in to the same account for too long"
-                ) from None
-            return self._kept(fresh, refusal, error)
-        if refusal is not None:
-            raise refusal
-        assert fresh is not None  # noqa: S101 - tells the type checker
-        return fresh
+    def _await_turn(
+        self, database: Database, lease: LoginLease, stale: Token | None
+    ) -> Token | Stored:
+        """Return the token that another process brought, or the row when it is our turn."""
+        waited, longest = 0.0, FIRST_PAUSE
+        while True:
+            found = database.retrying(lambda cursor: self._attempt(cursor, lease, stale))
+            if isinstance(found, SyncError):
+                raise found
+            if found is not None:
+                return found
+            pause = longest * (0.5 + 0.5 * self._jitter())
+            if waited + pause > self._login_seconds + MARGIN:
+                raise VendorUnavailableError(TOO_LONG)
+            # A thousand that wait must not hold a thousand connections.
+            database.close()
+            self._sleep(pause)
+            waited, longest = waited + pause, min(2 * longest, LONGEST_PAUSE)
 
-    def _kept(
-        self, fresh: Token | None, refusal: SyncError | None, error: DatabaseUnavailableError
-    ) -> Token:
-        """A good login must not be lost with the database: some vendors keep one token alive."""
-        if fresh is not None:
-            log.warning("the new token could not be stored and is kept in memory: %s", error)
-            return fresh
+    def _attempt(
+        self, cursor: Cursor, lease: LoginLease, stale: Token | None
+    ) -> Token | Stored | SyncError | None:
+        """Return a newer token, the row when the lease is ours, or None while another has it.
+
+        An error is returned where what it came with must be committed.
+        """
+        ensure_account(cursor, self._account)
+        stored = self._row.lock(cursor)
+        self._refuse(stored)
+        newer = self._newer(stored, stale) or self._borrowed(cursor, stored, stale)
+        if newer is not None:
+            return newer
+        if not lease.take(cursor):
+            return None
+        refusal = self._judge(cursor, stored)
         if refusal is not None:
-            raise refusal
-        raise error
+            lease.free(cursor)
+        return refusal or stored
 
     def _log_in(
-        self, cursor: Cursor, stored: Stored, login: Callable[[], Token]
-    ) -> tuple[Token | None, SyncError | None]:
-        """Return a new token, or what the vendor refused it with, which is stored."""
+        self, database: Database, lease: LoginLease, stored: Stored, login: Callable[[], Token]
+    ) -> Token:
+        """Log in and store what came of it, the token or the vendor's refusal."""
         try:
-            brought = self._renewed(stored) or self._heard(login())
+            brought = self._renewed(stored) or self._logged_in(database, lease, stored, login)
         except BudgetSpentError:
             raise
         except (CredentialsRejectedError, ThrottledError) as error:
-            return None, self._store_refusal(cursor, error)
-        return replace(brought, generation=stored.generation + 1), None
+            refusal = self._worded(error)
+            self._remember(database, lease, refusal)
+            raise refusal from None
+        fresh = replace(brought, generation=stored.generation + 1)
+        self._keep(database, lease, fresh)
+        return fresh
+
+    def _logged_in(
+        self, database: Database, lease: LoginLease, stored: Stored, login: Callable[[], Token]
+    ) -> Token:
+        """Log in; if a renewal was tried before, the lease begins anew."""
+        if self._refresh_token(stored) is not None:
+            if not database.retrying(lease.take):
+                raise VendorUnavailableError(TOO_LONG)
+            database.close()
+        return self._heard(login())
+
+    def _keep(self, database: Database, lease: LoginLease, fresh: Token) -> None:
+        """A good login must not be lost with the database: some vendors keep one token alive."""
+        try:
+            is_stored = database.retrying(lambda cursor: self._store(cursor, fresh, lease))
+        except DatabaseUnavailableError as error:
+            log.warning("the new token could not be stored and is kept in memory: %s", error)
+            return
+        if not is_stored:
+            log.warning("the login took so long that another run logged in; its token is stored")
+        lease.is_held = False
+
+    def _store(self, cursor: Cursor, fresh: Token, lease: LoginLease) -> bool:
+        is_stored = self._row.store(cursor, fresh, lease.owner)
+        if is_stored and self._legacy is not None:
+            self._legacy.write(cursor, fresh)
+        return is_stored
+
+    def _worded(self, error: CredentialsRejectedError | ThrottledError) -> SyncError:
+        if isinstance(error, ThrottledError):
+            return error
+        return CredentialsRejectedError(self._redact(f"{error}; {NO_MORE}"))
+
+    def _remember(self, database: Database, lease: LoginLease, refusal: SyncError) -> None:
+        """Store the vendor's refusal; without a database it still ends this run."""
+
+        def work(cursor: Cursor) -> None:
+            if isinstance(refusal, ThrottledError):
+                self._store_rest(cursor, refusal)
+            else:
+                self._row.block(cursor, str(refusal))
+            lease.free(cursor)
+
+        try:
+            database.retrying(work)
+        except DatabaseUnavailableError as error:
+            log.warning("the vendor's refusal could not be stored: %s", error)
+
+    def _free(self, database: Database, lease: LoginLease) -> None:
+        """Let the next process log in, after a login that failed or was broken off."""
+        if not lease.is_held:
+            return
+        try:
+            with database.transaction() as cursor:
+                lease.free(cursor)
+        except SyncError as error:
+            log.warning("the next login has to wait for the end of this one's time: %s", error)
 
     def _renewed(self, stored: Stored) -> Token | None:
         """Renew the token without a login; None if that cannot be."""
-        old = stored.token
-        if self._renew is None or old is None or old.refresh_token is None:
-            return None
-        if stored.fingerprint != self._account.fingerprint:
+        refresh_token = self._refresh_token(stored)
+        if self._renew is None or refresh_token is None:
             return None
         try:
-            grant = tokens.require_sendable(self._renew(old.refresh_token))
+            grant = tokens.require_sendable(self._renew(refresh_token))
         except (TokenExpiredError, CredentialsRejectedError) as error:
             log.info("the refresh token is not good any more, so a login follows: %s", error)
             return None
         brought = tokens.token(grant, self._clock())
-        kept = brought.refresh_token or old.refresh_token
+        kept = brought.refresh_token or refresh_token
         return self._heard(replace(brought, refresh_token=kept))
+
+    def _refresh_token(self, stored: Stored) -> str | None:
+        """Return the refresh token that the credentials at hand brought, if the adapter renews."""
+        is_ours = stored.fingerprint == self._account.fingerprint
+        if self._renew is None or stored.token is None or not is_ours:
+            return None
+        return stored.token.refresh_token
 
     def _judge(self, cursor: Cursor, stored: Stored) -> AccountSharedError | None:
         """Note that a token was taken away; return the error of an account that is shared.
@@ -259,11 +338,7 @@ class AccountTokens:
         if stored.fingerprint != self._account.fingerprint or now >= half:
             return None
         stolen_at = [*stored.stolen_at, now][-THEFTS:]
-        # The token is dead, and must not be counted again by another run.
-        cursor.execute(
-            "UPDATE vendorsync.accounts SET stolen_at = %s, token = NULL WHERE key = %s",
-            [stolen_at, self._account.key],
-        )
+        self._row.note_thefts(cursor, stolen_at)
         log.warning("a token that should have lived was refused; did another program log in?")
         return AccountSharedError(SHARED) if is_shared(stolen_at, now) else None
 
@@ -278,7 +353,12 @@ class AccountTokens:
         token = stored.token
         if token is None or stored.fingerprint != self._account.fingerprint:
             return None
-        is_newer = stale is None or token.generation > stale.generation
+        is_newer = (
+            stale is None
+            or token.generation > stale.generation
+            # Of two logins that overlapped, the other one's was stored.
+            or (token.generation == stale.generation and token.value != stale.value)
+        )
         return token if is_newer and is_fresh(token, self._clock()) else None
 
     def _refuse(self, stored: Stored) -> None:
@@ -288,114 +368,19 @@ class AccountTokens:
         is_ours = stored.fingerprint == self._account.fingerprint
         if is_ours and is_shared(stored.stolen_at, now):
             raise AccountSharedError(SHARED)
+        if stored.resting_until == self._overlooked:
+            return
         # No rest is longer: one that seems so is left from before a clock was set back.
         if stored.resting_until and now < stored.resting_until <= now + LONGEST_REST + CLOCK_SLACK:
             kind = RESTS.get(stored.resting_reason, ThrottledError)
             rest = (stored.resting_until - now).total_seconds()
             raise kind(stored.resting_message, retry_after=rest)
 
-    def _look(self, cursor: Cursor | None = None) -> Stored:
-        if cursor is None:
-            return self._database.retrying(self._look, read_only=True)
-        cursor.execute(
-            "SELECT a.token, a.metadata, a.expires_at, a.obtained_at, a.generation, a.fingerprint,"
-            " a.resting_until, a.resting_reason, a.resting_message, a.stolen_at,"
-            " (SELECT b.message FROM vendorsync.blocks AS b"
-            " WHERE b.account_key = a.key AND b.fingerprint = %s)"
-            " FROM vendorsync.accounts AS a WHERE a.key = %s",
-            [self._account.fingerprint, self._account.key],
-        )
-        row = cursor.fetchone()
-        if row is None:
-            return Stored(None, b"", 0, None, "", "", None)
-        text, metadata, expires, obtained, generation, fingerprint, *others = row
-        until, reason, said, stolen_at, block = others
-        return Stored(
-            token=self._read(text, metadata, expires, obtained, generation),
-            fingerprint=bytes(fingerprint or b""),
-            generation=generation,
-            resting_until=until,
-            resting_reason=reason or "",
-            resting_message=said or "",
-            block=block,
-            stolen_at=tuple(stolen_at),
-        )
-
-    def _read(
-        self,
-        text: str | None,
-        metadata: str | None,
-        expires_at: datetime | None,
-        obtained_at: datetime | None,
-        generation: int,
-    ) -> Token | None:
-        if text is None or metadata is None or expires_at is None or obtained_at is None:
-            return None
-        key = self._account.key
-        try:
-            value = self._ciphers.decrypt(text, account=key, column="token")
-            details: Any = orjson.loads(
-                self._ciphers.decrypt(metadata, account=key, column="metadata")
-            )
-        except UnreadableError as error:
-            if not self._warned:
-                log.warning("the stored token cannot be read and counts as none: %s", error)
-            self._warned = True
-            return None
-        refresh_token = details.pop(REFRESH_TOKEN, None)
-        return self._heard(
-            Token(value, expires_at, obtained_at, generation, details, refresh_token)
-        )
-
-    def _store(self, cursor: Cursor, token: Token) -> None:
-        key, encrypt = self._account.key, self._ciphers.encrypt
-        details = dict(token.metadata)
-        if token.refresh_token is not None:
-            details[REFRESH_TOKEN] = token.refresh_token
-        cursor.execute(
-            "UPDATE vendorsync.accounts SET token = %(token)s, metadata = %(metadata)s,"
-            " stolen_at = CASE WHEN fingerprint = %(fingerprint)s THEN stolen_at ELSE '{}' END,"
-            " fingerprint = %(fingerprint)s, expires_at = %(expires_at)s,"
-            " obtained_at = %(obtained_at)s,"
-            " generation = %(generation)s, resting_until = NULL, resting_reason = NULL,"
-            " resting_message = NULL WHERE key = %(key)s",
-            {
-                "key": key,
-                "token": encrypt(token.value, account=key, column="token"),
-                "metadata": encrypt(orjson.dumps(details).decode(), account=key, column="metadata"),
-                "fingerprint": self._account.fingerprint,
-                "expires_at": token.expires_at,
-                "obtained_at": token.obtained_at,
-                "generation": token.generation,
-            },
-        )
-        if self._legacy is not None:
-            self._legacy.write(cursor, token)
-
-    def _store_refusal(
-        self, cursor: Cursor, error: CredentialsRejectedError | ThrottledError
-    ) -> SyncError:
-        """Remember that the vendor refused, and return the error to raise after the commit."""
-        if isinstance(error, ThrottledError):
-            self._store_rest(cursor, error)
-            return error
-        message = self._redact(f"{error}; {NO_MORE}")
-        cursor.execute(
-            "INSERT INTO vendorsync.blocks (account_key, fingerprint, message)"
-            " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            [self._account.key, self._account.fingerprint, message],
-        )
-        return CredentialsRejectedError(message)
+    def _look(self) -> Stored:
+        return self._database.retrying(self._row.look, read_only=True)
 
     def _store_rest(self, cursor: Cursor, error: ThrottledError) -> None:
+        self._overlooked = None
         ensure_account(cursor, self._account)
-        cursor.execute(
-            "UPDATE vendorsync.accounts SET resting_until = %s, resting_reason = %s,"
-            " resting_message = %s WHERE key = %s",
-            [
-                self._clock() + min(timedelta(seconds=error.rest), LONGEST_REST),
-                error.reason.value,
-                self._redact(str(error)),
-                self._account.key,
-            ],
-        )
+        until = self._clock() + min(timedelta(seconds=error.rest), LONGEST_REST)
+        self._row.rest(cursor, until, error.reason.value, self._redact(str(error)))
