@@ -1,4 +1,4 @@
-"""Migrations, the run role and row-level security: everything the owner's role does.
+"""Versions of our schema and of tables that are ours, and the order of all that the owner does.
 
 One transaction under an advisory lock, so that it is whole or absent and two of them take turns.
 Safe to repeat: what is there already is left alone.
@@ -6,17 +6,16 @@ Safe to repeat: what is there already is left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import psycopg
 from psycopg import sql
 
-from vendorsync_job.errors import ConfigurationError, SchemaMismatchError
+from vendorsync_job.errors import SchemaMismatchError
 from vendorsync_job.store.connection import Database, Timeouts, quoted
-from vendorsync_job.store.rights import grant, is_ours, truth
-from vendorsync_job.store.url import parameters
+from vendorsync_job.store.policies import secure
+from vendorsync_job.store.rights import truth
+from vendorsync_job.store.run_role import RunRole, set_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,28 +26,6 @@ LATEST = 4
 LOCK = 0x7665_6E64_6F72  # "vendor"
 APPLICATION = ("organizations", "vendors", "plants", "alerts")
 APPLICATION_PREFIX = "application_"
-
-POLICY = "vendorsync_organization"
-ORGANIZATION_COLUMNS = dict.fromkeys(APPLICATION, "org_id") | {"organizations": "id"}
-
-
-@dataclass(frozen=True)
-class RunRole:
-    """The role of runs, as the URL in its Secret has it."""
-
-    name: str
-    password: str
-
-    @classmethod
-    def of(cls, url: str) -> RunRole:
-        """Take role and password out of a URL, or raise ConfigurationError."""
-        found = parameters(url)
-        if not (found.get("user") and found.get("password")):
-            raise ConfigurationError(
-                "the run role's URL needs a user and a password;"
-                " write postgresql://user:password@host:5432/database"
-            )
-        return cls(str(found["user"]), str(found["password"]))
 
 
 def migrate(
@@ -64,26 +41,15 @@ def migrate(
     some of the application's tables; ConfigurationError for a run_url without user or password.
     """
     run_role = RunRole.of(run_url) if run_url else None
-    keeps_password = run_url is not None and _logs_in(run_url)
     done: list[str] = []
     with database.transaction(timeouts=Timeouts(statement=600, lock=60, idle=60)) as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         done += _upgrade(cursor, version)
         done += _create_application(cursor, database.schema, version)
-        done += _secure(cursor, database.schema, existing=policies)
+        done += secure(cursor, database.schema, existing=policies)
         if run_role:
-            done += _set_up_role(cursor, run_role, keeps_password=keeps_password)
-            done += grant(cursor, database.schema, run_role.name)
+            done += set_up(cursor, database.schema, run_role)
     return done
-
-
-def _logs_in(url: str) -> bool:
-    """Tell whether the run role's password is in force already."""
-    try:
-        psycopg.connect(**{**parameters(url), "connect_timeout": 5}).close()
-    except psycopg.Error:
-        return False
-    return True
 
 
 def _upgrade(cursor: Cursor, wanted: int) -> Iterator[str]:
@@ -161,43 +127,3 @@ def _create_application(cursor: Cursor, schema: str, version: int) -> Iterator[s
             _run_in(cursor, schema, statements)
     cursor.execute("INSERT INTO vendorsync.applications (schema_name) VALUES (%s)", [schema])
     yield f"created tables {', '.join(APPLICATION)} in schema {schema}"
-
-
-def _secure(cursor: Cursor, schema: str, *, existing: bool) -> Iterator[str]:
-    """Put the organization policy on tables that are ours, and on others where RLS is on."""
-    ours = is_ours(cursor, schema)
-    for table, column in ORGANIZATION_COLUMNS.items():
-        cursor.execute(
-            "SELECT relrowsecurity, EXISTS (SELECT FROM pg_policy"
-            " WHERE polrelid = c.oid AND polname = %s)"
-            " FROM pg_class c WHERE c.oid = to_regclass(format('%%I.%%I', %s::text, %s::text))",
-            [POLICY, schema, table],
-        )
-        enabled, has_policy = cursor.fetchone() or (False, True)
-        if has_policy or not (ours or (existing and enabled)):
-            continue
-        place = {"table": sql.Identifier(schema, table), "column": sql.Identifier(column)}
-        if ours:
-            cursor.execute(sql.SQL("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY").format(**place))
-        cursor.execute(
-            sql.SQL(
-                "CREATE POLICY {policy} ON {table} USING ({column} ="
-                # After a SET LOCAL on a pooled connection the setting is an empty text.
-                " nullif(current_setting('vendorsync.organization_id', true), '')::bigint)"
-            ).format(policy=sql.Identifier(POLICY), **place)
-        )
-        yield f"added policy {POLICY} to {schema}.{table}"
-
-
-def _set_up_role(cursor: Cursor, role: RunRole, *, keeps_password: bool) -> Iterator[str]:
-    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role.name])
-    exists = cursor.rowcount > 0
-    if exists and keeps_password:
-        return
-    # The server gets a SCRAM verifier, so no log or statement view ever holds the password.
-    verifier = cursor.connection.pgconn.encrypt_password(
-        role.password.encode(), role.name.encode(), b"scram-sha-256"
-    ).decode()
-    command = "ALTER ROLE {} LOGIN PASSWORD {}" if exists else "CREATE ROLE {} LOGIN PASSWORD {}"
-    cursor.execute(sql.SQL(command).format(sql.Identifier(role.name), sql.Literal(verifier)))
-    yield f"{'set the password of' if exists else 'created'} role {role.name}"

@@ -1,0 +1,67 @@
+"""The role of runs: its name and password come from the URL in the runs' own Secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from vendorsync_job.errors import ConfigurationError
+from vendorsync_job.store.rights import grant
+from vendorsync_job.store.url import parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vendorsync_job.store.connection import Cursor
+
+
+@dataclass(frozen=True)
+class RunRole:
+    """The role of runs, as the URL in its Secret has it."""
+
+    name: str
+    password: str = field(repr=False)
+    logs_in: bool
+    """The password is in force already."""
+
+    @classmethod
+    def of(cls, url: str) -> RunRole:
+        """Take role and password out of a URL and try them, or raise ConfigurationError."""
+        found = parameters(url)
+        if not (found.get("user") and found.get("password")):
+            raise ConfigurationError(
+                "the run role's URL needs a user and a password;"
+                " write postgresql://user:password@host:5432/database"
+            )
+        return cls(str(found["user"]), str(found["password"]), _logs_in(url))
+
+
+def set_up(cursor: Cursor, schema: str, role: RunRole) -> Iterator[str]:
+    """Create the role or set its password, and grant what it lacks; yield a line for each."""
+    yield from _create(cursor, role)
+    yield from grant(cursor, schema, role.name)
+
+
+def _logs_in(url: str) -> bool:
+    try:
+        psycopg.connect(**{**parameters(url), "connect_timeout": 5}).close()
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _create(cursor: Cursor, role: RunRole) -> Iterator[str]:
+    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role.name])
+    exists = cursor.rowcount > 0
+    if exists and role.logs_in:
+        return
+    # The server gets a SCRAM verifier, so no log or statement view ever holds the password.
+    verifier = cursor.connection.pgconn.encrypt_password(
+        role.password.encode(), role.name.encode(), b"scram-sha-256"
+    ).decode()
+    command = "ALTER ROLE {} LOGIN PASSWORD {}" if exists else "CREATE ROLE {} LOGIN PASSWORD {}"
+    cursor.execute(sql.SQL(command).format(sql.Identifier(role.name), sql.Literal(verifier)))
+    yield f"{'set the password of' if exists else 'created'} role {role.name}"
