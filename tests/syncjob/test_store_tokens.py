@@ -650,7 +650,7 @@ def test_a_login_that_outlived_its_time_overwrites_no_later_one(app, tokens, cap
 
 @pytest.mark.fault("T3")
 @pytest.mark.parametrize("lost", [1, 2])
-def test_a_commit_whose_answer_is_lost_costs_no_login(app, tokens, monkeypatch, lost):
+def test_a_commit_whose_answer_is_lost_costs_no_login(app, tokens, monkeypatch, caplog, lost):
     """The first commit takes the turn, the second one stores the token."""
     commits = []
 
@@ -669,6 +669,7 @@ def test_a_commit_whose_answer_is_lost_costs_no_login(app, tokens, monkeypatch, 
 
     assert vendor.logins == 1
     assert len(commits) == 3
+    assert "another run logged in" not in caplog.text
     assert tokens().current() == got
     assert app.value("SELECT login_until = '-infinity' FROM vendorsync.accounts")
 
