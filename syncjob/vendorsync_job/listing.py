@@ -89,9 +89,10 @@ class Listing(Generic[Record]):
 
     def __iter__(self) -> Iterator[Page[Record]]:
         for page in self._followed():
-            if self._repeats(page):
+            keys = [self._key(record) for record in page.records]
+            if self._repeats(page, keys):
                 break
-            yield self._distinct(page)
+            yield self._distinct(page, keys)
         if self.error is None:
             self._finish()
 
@@ -144,20 +145,17 @@ class Listing(Generic[Record]):
         self._is_beyond = was_beyond or (is_full and self.total is not None and self.total <= rows)
         return self._is_beyond and not was_beyond
 
-    def _repeats(self, page: Page[Record]) -> bool:
+    def _repeats(self, page: Page[Record], keys: list[str]) -> bool:
         """Tell whether a page beyond the total came before: then the vendor has no other.
 
         Refuse a listing that goes round in circles or never ends.
         """
         if self.pages > self._max_pages:
             raise VendorContractError(f"the listing has more than {self._max_pages} pages")
-        keys = sorted(
-            [self._key(record) for record in page.records]
-            + [item.key or repr(item.record) for item in page.rejected]
-        )
-        if not keys:
+        every = [*keys, *(item.key or repr(item.record) for item in page.rejected)]
+        if not every:
             return False
-        fingerprint = _digest("\0".join(keys))
+        fingerprint = hash((len(every), frozenset(map(_digest, every))))
         earlier = self._fingerprints.setdefault(fingerprint, self.pages)
         if earlier != self.pages and not self._is_beyond:
             raise VendorContractError(
@@ -166,19 +164,21 @@ class Listing(Generic[Record]):
             )
         return earlier != self.pages
 
-    def _distinct(self, page: Page[Record]) -> Page[Record]:
-        last = {self._key(record): record for record in page.records}
-        self._seen.update(map(_digest, last))
+    def _distinct(self, page: Page[Record], keys: list[str]) -> Page[Record]:
+        last = dict(zip(keys, page.records, strict=True))
+        self._seen.update(map(_digest, keys))
         for item in page.rejected:
             if item.key is None:
                 self._nameless += 1
             else:
                 self._seen.add(_digest(item.key))
-        same = {key for key in last.keys() & self._before if last[key] == self._before[key]}
-        records = tuple(record for key, record in last.items() if key not in same)
-        self._before = last
+        before, self._before = self._before, last
         self.rows += len(page.records) + len(page.rejected)
         self.rejected += len(page.rejected)
+        if len(last) == len(keys) and last.keys().isdisjoint(before):
+            return page
+        same = {key for key in last.keys() & before if last[key] == before[key]}
+        records = tuple(record for key, record in last.items() if key not in same)
         self.duplicates += len(page.records) - len(records)
         return replace(page, records=records)
 
