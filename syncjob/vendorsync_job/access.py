@@ -15,22 +15,57 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from vendorsync_api.policy import VendorPolicy
+    from vendorsync_api.policy import Options, VendorPolicy
     from vendorsync_api.run import RunSpec
     from vendorsync_job.models import Account
+    from vendorsync_job.network import Endpoint
     from vendorsync_job.ports import Purpose, VendorAdapter
 
-    Spend = Callable[[Purpose], None]
+
+class OpenVendor(Struct, frozen=True):
+    """An adapter on an open client."""
+
+    adapter: VendorAdapter
+    calls: Callable[[], int]
+    """How many calls the vendor has got so far."""
 
 
 class VendorAccess(Struct, frozen=True):
-    """An adapter on an open client, and the account that it speaks for."""
+    """Where the vendor is, the account that the run speaks for, and how it is spoken with."""
 
-    origin: str
-    adapter: VendorAdapter
+    policy: VendorPolicy
+    credentials: Mapping[str, str]
+    options: Options
+    endpoint: Endpoint
     account: Account
-    calls: Callable[[], int]
-    """How many calls the vendor has got so far."""
+
+    @contextmanager
+    def open(
+        self,
+        *,
+        deadline: float,
+        sleep: Callable[[float], None],
+        spend: Callable[[Purpose], None] = lambda _: None,
+    ) -> Iterator[OpenVendor]:
+        """Open the client: `deadline` is on the monotonic clock, `sleep` is for its pauses.
+
+        `spend` takes each call out of the account's allowance.
+        """
+        # A run that the gate turns away never pays for these.
+        from vendorsync_job.http import HttpVendorClient  # noqa: PLC0415
+
+        adapter = vendors.load(self.policy.adapter)
+        with HttpVendorClient(
+            self.endpoint.origin,
+            adapter_title=self.policy.title,
+            allow_private=self.endpoint.allow_private,
+            ca_file=self.endpoint.ca_file,
+            deadline=deadline,
+            sleep=sleep,
+            spend=spend,
+        ) as client:
+            made = adapter(client, self.credentials, self.options)
+            yield OpenVendor(made, lambda: client.calls)
 
 
 def policy_of(spec: RunSpec) -> VendorPolicy:
@@ -47,25 +82,17 @@ def policy_of(spec: RunSpec) -> VendorPolicy:
     return policy
 
 
-@contextmanager
-def open_access(
+def access_of(
     spec: RunSpec,
     policy: VendorPolicy,
     credentials: Mapping[str, str],
     *,
     mounts: Path,
     fingerprint_key: bytes,
-    deadline: float,
-    sleep: Callable[[float], None],
-    spend: Callable[[Account], Spend] = lambda _: lambda _: None,
-) -> Iterator[VendorAccess]:
-    """Open the client of a run; `deadline` is on the monotonic clock, `sleep` is for its pauses.
-
-    `spend` gives what takes the calls of an account out of its allowance.
-    """
+) -> VendorAccess:
+    """Return a run's access to its vendor, or raise ConfigurationError."""
     # A run that the gate turns away never pays for these.
     from vendorsync_job.accounts import account  # noqa: PLC0415
-    from vendorsync_job.http import HttpVendorClient  # noqa: PLC0415
     from vendorsync_job.network import endpoint  # noqa: PLC0415
 
     try:
@@ -73,20 +100,5 @@ def open_access(
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
     target = endpoint(spec, policy, mounts)
-    adapter = vendors.load(spec.vendor.adapter)
     who = account(policy, credentials, options, target.host, fingerprint_key)
-    with HttpVendorClient(
-        target.origin,
-        adapter_title=policy.title,
-        allow_private=target.allow_private,
-        ca_file=target.ca_file,
-        deadline=deadline,
-        sleep=sleep,
-        spend=spend(who),
-    ) as client:
-        yield VendorAccess(
-            target.origin,
-            adapter(client, credentials, options),
-            who,
-            lambda: client.calls,
-        )
+    return VendorAccess(policy, credentials, options, target, who)

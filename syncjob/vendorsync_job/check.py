@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vendorsync_job.access import open_access, policy_of
+from vendorsync_job.access import access_of, policy_of
 from vendorsync_job.listing import Listing
 from vendorsync_job.mounts import Mounts, secrets_of
 from vendorsync_job.session import AccountSession
@@ -110,16 +110,16 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
     mounts = Mounts(setting.mounts, spec)
     credentials = mounts.credentials(policy)
     hide(*secrets_of(policy, credentials))
-    access = open_access(
+    access = access_of(
         spec,
         policy,
         credentials,
         mounts=setting.mounts,
         fingerprint_key=secrets.token_bytes(32),
-        deadline=setting.monotonic() + spec.deadline_seconds,
-        sleep=setting.stop.sleep,
     )
-    with access as vendor, setting.stop.armed():
+    deadline = setting.monotonic() + spec.deadline_seconds
+    opened = access.open(deadline=deadline, sleep=setting.stop.sleep)
+    with opened as vendor, setting.stop.armed():
         companies: dict[str, str] = {}
 
         def log_in() -> Grant:
@@ -133,7 +133,7 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
             key=lambda plant: plant.vendor_plant_id,
             page_size=policy.page_size,
         )
-        finding = Finding(vendor.origin, run_needs=mounts.absent_for_run())
+        finding = Finding(access.endpoint.origin, run_needs=mounts.absent_for_run())
         finding.read(listing)
     finding.companies = [f"{key} ({name})" if name else key for key, name in companies.items()]
     return finding

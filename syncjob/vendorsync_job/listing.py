@@ -84,6 +84,8 @@ class Listing(Generic[Record]):
         """Every page was read and no record is missing from the vendor's own total."""
         self.error: ThrottledError | VendorUnavailableError | None = None
         """Why the vendor stopped answering in the middle of the listing."""
+        self.share_spent = False
+        """Never so: a listing is whole or it is not."""
         self.doubt = ""
         """Why a record that was not listed may be there, whatever the vendor's total says."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from vendorsync_job.errors import (
+    BudgetSpentError,
     DetailsSpentError,
     ListingTimeoutError,
     ThrottledError,
@@ -68,6 +69,18 @@ class Round:
         """Every plant was asked, and none of the listings lacks a record."""
         self.error: SyncError | None = None
         """Why the round ended early or has a gap."""
+        self.doubt = ""
+        self.tells_absent = False
+        """Never so: a plant's list goes back some days only."""
+
+    @property
+    def share_spent(self) -> bool:
+        """Whether the round ended because the run has no calls left for it."""
+        return isinstance(self.error, BudgetSpentError)
+
+    def has(self, key: str) -> bool:  # noqa: ARG002
+        """Tell nothing: no record counts as absent because of a round."""
+        return False
 
     def __iter__(self) -> Iterator[Page[Alert]]:
         whole = True

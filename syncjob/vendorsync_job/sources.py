@@ -66,12 +66,10 @@ class Plants(Struct, frozen=True):
 
     def gap(self, pages: Pages[Any]) -> str:
         """Return what the listing leaves in doubt."""
-        return pages.doubt if isinstance(pages, Listing) else ""
+        return pages.doubt
 
     def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
         """Count the absence of each plant, mark those absent long enough, clear those back."""
-        if not isinstance(pages, Listing):
-            return Absence()
         retired = stored.retire(pages.has, complete=pages.tells_absent)
         return Absence(retired.marked, retired.held)
 
@@ -123,6 +121,6 @@ class Alerts(Struct, frozen=True):
 
     def absent(self, pages: Pages[Any], stored: StoredRun[Any]) -> Absence:
         """End the open alerts that a complete list of open ones lacks."""
-        if self.listing.active_only and isinstance(pages, Listing) and pages.tells_absent:
+        if self.listing.active_only and pages.tells_absent:
             return Absence(stored.end_absent(pages.has))
         return Absence()

@@ -10,15 +10,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from vendorsync_api.reasons import RunReason, Trigger
-from vendorsync_job.access import open_access
-from vendorsync_job.errors import BudgetSpentError, SyncError, ThrottledError
+from vendorsync_job.access import access_of
+from vendorsync_job.errors import SyncError, ThrottledError
 from vendorsync_job.logs import context
 from vendorsync_job.ports import RenewingAdapter
 from vendorsync_job.report import Outcome
-from vendorsync_job.rounds import Round
 from vendorsync_job.session import AccountSession
 from vendorsync_job.sources import Absence, Alerts, Plants
 from vendorsync_job.store import bindings, schema
+from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database
@@ -26,10 +26,9 @@ from vendorsync_job.store.ledger import Ledger
 from vendorsync_job.store.legacy import LegacyColumns
 from vendorsync_job.store.place import Place
 from vendorsync_job.store.records import RecordComparison
-from vendorsync_job.store.runs import RunRow
+from vendorsync_job.store.run_row import RunRow
 from vendorsync_job.store.slots import Slot
 from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
-from vendorsync_job.store.tokens import AccountTokens
 from vendorsync_job.store.url import passwords
 from vendorsync_job.store.vanish import Guard
 from vendorsync_job.sync import sync
@@ -39,9 +38,8 @@ if TYPE_CHECKING:
 
     from vendorsync_api.policy import Budget, VendorPolicy
     from vendorsync_api.run import RunSpec
-    from vendorsync_job.access import VendorAccess
     from vendorsync_job.models import Account
-    from vendorsync_job.ports import Purpose
+    from vendorsync_job.ports import VendorAdapter
     from vendorsync_job.run import Inputs, Run
     from vendorsync_job.sources import Source
     from vendorsync_job.store.connection import Cursor
@@ -59,7 +57,8 @@ class OpenStream(Struct, frozen=True):
     run: Run
     policy: VendorPolicy
     database: Database
-    access: VendorAccess
+    account: Account
+    adapter: VendorAdapter
     ledger: Ledger
     tokens: AccountTokens
     table: RecordTable
@@ -129,7 +128,7 @@ class OpenStream(Struct, frozen=True):
         return f"{self.run.spec.resource.namespace}/{job}" if job else str(self.run.id)
 
     def _source(self) -> Source:
-        run, policy, adapter = self.run, self.policy, self.access.adapter
+        run, policy, adapter = self.run, self.policy, self.adapter
         if run.spec.stream == "alerts" and policy.alerts is not None:
             schedule = run.spec.schedule
             zone = BUILT_IN_ZONE if schedule is None else schedule.time_zone
@@ -149,7 +148,7 @@ class OpenStream(Struct, frozen=True):
         slot = Slot(
             self.database,
             self.policy,
-            self.access.account,
+            self.account,
             owner=self._owner,
             deadline=self.run.deadline,
             leaves_one=self.run.spec.stream != "plants",
@@ -165,7 +164,7 @@ class OpenStream(Struct, frozen=True):
         run = self.run
         session = AccountSession(
             self.tokens,
-            self.access.adapter.authenticate,
+            self.adapter.authenticate,
             run.setting.now,
             needed=run.deadline - run.setting.monotonic(),
             on_refused=self.tokens.refused,
@@ -185,7 +184,7 @@ class OpenStream(Struct, frozen=True):
         run.progress.complete = run.progress.complete and not gap
         absence = Absence() if stored is None else source.absent(pages, stored)
         run.progress.counts = replace(run.progress.counts, vanished=absence.marked)
-        if isinstance(pages, Round) and isinstance(pages.error, BudgetSpentError):
+        if pages.share_spent:
             return Outcome(RunReason.BUDGET_SPENT, str(pages.error))
         return _outcome(run, gap=gap, held=absence.is_held)
 
@@ -230,28 +229,30 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
     )
     run.redactor.add(*passwords(inputs.database_url))
     run.cancel = database.cancel
-    ledgers: list[Ledger] = []
-
-    def spend(account: Account) -> Callable[[Purpose], None]:
-        ledgers.append(_ledger(run, policy, database, account))
-        return ledgers[0].spend
-
-    access = open_access(
+    access = access_of(
         spec,
         policy,
         inputs.credentials,
         mounts=setting.mounts,
         fingerprint_key=inputs.token_keys.fingerprint,
-        deadline=run.deadline,
-        sleep=setting.stop.sleep,
-        spend=spend,
     )
-    with closing(database), access as vendor, ledgers[0] as ledger:
+    ledger = _ledger(run, policy, database, access.account)
+    opened = access.open(deadline=run.deadline, sleep=setting.stop.sleep, spend=ledger.spend)
+    with closing(database), opened as vendor, ledger:
         run.calls = vendor.calls
         table, legacy, vendor_id = _bind(run, database)
-        tokens = _tokens(run, inputs, database, vendor, ledger, legacy)
+        tokens = AccountTokens(
+            database,
+            access.account,
+            Ciphers(inputs.token_keys.keys, inputs.token_keys.current),
+            _token_settings(run, vendor.adapter, ledger, legacy),
+            clock=setting.now,
+            sleep=setting.stop.sleep,
+        )
         place = Place(spec.application_schema, spec.organization.id, vendor_id)
-        yield OpenStream(run, policy, database, vendor, ledger, tokens, table, place)
+        yield OpenStream(
+            run, policy, database, access.account, vendor.adapter, ledger, tokens, table, place
+        )
 
 
 def _ledger(run: Run, policy: VendorPolicy, database: Database, account: Account) -> Ledger:
@@ -267,28 +268,17 @@ def _ledger(run: Run, policy: VendorPolicy, database: Database, account: Account
     )
 
 
-def _tokens(
-    run: Run,
-    inputs: Inputs,
-    database: Database,
-    vendor: VendorAccess,
-    ledger: Ledger,
-    legacy: LegacyColumns,
-) -> AccountTokens:
-    keys, adapter = inputs.token_keys, vendor.adapter
-    return AccountTokens(
-        database,
-        vendor.account,
-        Ciphers(keys.keys, keys.current),
-        clock=run.setting.now,
-        on_token=run.redactor.add,
-        redact=run.redactor,
+def _token_settings(
+    run: Run, adapter: VendorAdapter, ledger: Ledger, legacy: LegacyColumns
+) -> TokenSettings:
+    return TokenSettings(
         writes=not run.setting.dry_run,
+        asks=run.trigger is not Trigger.SCHEDULE,
         prepare=ledger.prepare,
         renew=adapter.renew if isinstance(adapter, RenewingAdapter) else None,
         legacy=legacy,
-        asks=run.trigger is not Trigger.SCHEDULE,
-        sleep=run.setting.stop.sleep,
+        on_token=run.redactor.add,
+        redact=run.redactor,
     )
 
 

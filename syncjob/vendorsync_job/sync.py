@@ -40,6 +40,21 @@ class Pages(Protocol[Record_co]):
     def error(self) -> SyncError | None:
         """Why the vendor stopped answering in the middle."""
 
+    @property
+    def share_spent(self) -> bool:
+        """Whether it ended early because its share of the calls was used, as is expected of it."""
+
+    @property
+    def doubt(self) -> str:
+        """Why a record that was not listed may be there all the same; empty for no doubt."""
+
+    @property
+    def tells_absent(self) -> bool:
+        """Whether a record that was not listed is not there."""
+
+    def has(self, key: str) -> bool:
+        """Tell whether the record was listed, if `tells_absent` may ever be true."""
+
     def __iter__(self) -> Iterator[Page[Record_co]]: ...
 
 

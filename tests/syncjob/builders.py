@@ -22,7 +22,7 @@ from vendorsync_job.store.connection import Database
 from vendorsync_job.store.migrate import migrate
 from vendorsync_job.store.place import Place
 from vendorsync_job.store.rows import AlertRows, plant_rows
-from vendorsync_job.store.runs import RunRow
+from vendorsync_job.store.run_row import RunRow
 from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
 from vendorsync_job.store.tables import RecordTable
 from vendorsync_job.store.vanish import Guard

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.syncjob.builders import account, ciphers
 from vendorsync_job.models import Token
+from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.login_lease import LOGIN_SECONDS
-from vendorsync_job.store.tokens import AccountTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ def tokens_on(
     seconds: float = LOGIN_SECONDS,
 ) -> AccountTokens:
     """Return the tokens of the one account that all these processes share."""
-    return kind(database, account(), ciphers(), login_seconds=seconds)
+    return kind(database, account(), ciphers(), TokenSettings(login_seconds=seconds))
 
 
 def refresh(url: str, counter: Path, seconds: float) -> str:

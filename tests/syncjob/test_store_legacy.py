@@ -11,9 +11,9 @@ from tests.syncjob.builders import NOON, account, ciphers
 from vendorsync_api.run import LegacyTokens
 from vendorsync_job.errors import ConfigurationError, CredentialsRejectedError, SyncError
 from vendorsync_job.models import Token
+from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.legacy import LegacyColumns
-from vendorsync_job.store.tokens import AccountTokens
 
 pytestmark = [pytest.mark.postgres, pytest.mark.requirement("R34")]
 READ, WRITE, IGNORE = LegacyTokens.READ, LegacyTokens.READ_WRITE, LegacyTokens.IGNORE
@@ -37,7 +37,11 @@ def tokens(app):
         opened.append(database)
         legacy = LegacyColumns(mode, "public", vendor_id)
         return AccountTokens(
-            database, of or account(), ciphers(), clock=lambda: now, legacy=legacy, **options
+            database,
+            of or account(),
+            ciphers(),
+            TokenSettings(legacy=legacy, **options),
+            clock=lambda: now,
         )
 
     yield make

@@ -28,6 +28,7 @@ from vendorsync_job.errors import CredentialsRejectedError, SyncError
 from vendorsync_job.models import Rejection, Token
 from vendorsync_job.ports import Purpose
 from vendorsync_job.store import bindings, schema
+from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.active_plants import active_plants
 from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ledger import Ledger
@@ -35,7 +36,6 @@ from vendorsync_job.store.legacy import LegacyColumns
 from vendorsync_job.store.place import Place
 from vendorsync_job.store.rights import NEW_ORGANIZATION, OURS, THEIRS, WHOLE
 from vendorsync_job.store.slots import Slot
-from vendorsync_job.store.tokens import AccountTokens
 
 pytestmark = [pytest.mark.postgres, pytest.mark.requirement("R25")]
 
@@ -61,7 +61,8 @@ def use_tokens(app, vendor_id):
         legacy = LegacyColumns(LegacyTokens.READ_WRITE, "public", vendor_id)
 
         def tokens(of):
-            return AccountTokens(database, of, ciphers(), clock=lambda: NOON, legacy=legacy)
+            settings = TokenSettings(legacy=legacy)
+            return AccountTokens(database, of, ciphers(), settings, clock=lambda: NOON)
 
         tokens(account()).refresh(None, login)
         assert app.value("SELECT access_token FROM vendors") == "fresh"

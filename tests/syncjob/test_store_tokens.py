@@ -24,11 +24,11 @@ from vendorsync_job.errors import (
 )
 from vendorsync_job.models import Grant, Token
 from vendorsync_job.session import AccountSession
-from vendorsync_job.store.accounts import ensure_account
+from vendorsync_job.store.account_row import ensure_account
+from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.exchange import Exchange
-from vendorsync_job.store.tokens import AccountTokens
 
 pytestmark = pytest.mark.postgres
 
@@ -71,8 +71,14 @@ def tokens(app):
     def make(*, of=None, with_keys=None, now=NOON, **options):
         database = Database(app.run_url, organization_id=3, sleep=lambda _: None)
         opened.append(database)
+        pauses = {name: options.pop(name) for name in ("sleep", "jitter") if name in options}
         return AccountTokens(
-            database, of or account(), with_keys or ciphers(), clock=lambda: now, **options
+            database,
+            of or account(),
+            with_keys or ciphers(),
+            TokenSettings(**options),
+            clock=lambda: now,
+            **pauses,
         )
 
     yield make
@@ -587,7 +593,12 @@ def test_a_slow_login_and_those_who_wait_for_it_leave_a_poolers_only_connection_
         def refresh(_number):
             with closing(Database(url, organization_id=3)) as database:
                 run = AccountTokens(
-                    database, account(), ciphers(), clock=lambda: NOON, sleep=waiting
+                    database,
+                    account(),
+                    ciphers(),
+                    TokenSettings(),
+                    clock=lambda: NOON,
+                    sleep=waiting,
                 )
                 run.check()
                 return run.refresh(None, login).value

@@ -32,9 +32,9 @@ from vendorsync_job.errors import (
 )
 from vendorsync_job.models import Grant
 from vendorsync_job.session import AccountSession
+from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.slots import Slot
-from vendorsync_job.store.tokens import AccountTokens
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 LIFE = timedelta(hours=3)
@@ -122,7 +122,11 @@ class AccountMachine(RuleBasedStateMachine):
 
     def tokens(self, secret):
         return AccountTokens(
-            self.database, account(secret, self.key), ciphers(), clock=lambda: self.now
+            self.database,
+            account(secret, self.key),
+            ciphers(),
+            TokenSettings(),
+            clock=lambda: self.now,
         )
 
     def expected(self, secret):

@@ -15,9 +15,9 @@ from vendorsync_job.errors import AccountSharedError
 from vendorsync_job.http import HttpVendorClient
 from vendorsync_job.ports import Purpose
 from vendorsync_job.session import AccountSession
+from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.ledger import Ledger
-from vendorsync_job.store.tokens import AccountTokens
 from vendorsync_job.vendors.sungrow import LOGIN_PATH, SungrowAdapter
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.fault("T7")]
@@ -71,7 +71,11 @@ def run(app, cloud, now, budgets=SUNGROW.budgets) -> int:
         client(cloud, ledger.spend) as adapter,
     ):
         tokens = AccountTokens(
-            database, account(), ciphers(), clock=lambda: now, prepare=ledger.prepare
+            database,
+            account(),
+            ciphers(),
+            TokenSettings(prepare=ledger.prepare),
+            clock=lambda: now,
         )
         tokens.check()
         session = AccountSession(
@@ -112,7 +116,7 @@ def test_a_theft_in_mid_listing_loses_no_page(app, cloud):
     now = datetime.now(UTC)
     run(app, cloud, now)
     with closing(Database(app.run_url)) as database, client(cloud) as adapter:
-        tokens = AccountTokens(database, account(), ciphers(), clock=lambda: now)
+        tokens = AccountTokens(database, account(), ciphers(), TokenSettings(), clock=lambda: now)
         session = AccountSession(
             tokens, adapter.authenticate, lambda: now, on_refused=tokens.refused
         )

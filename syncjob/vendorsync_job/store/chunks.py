@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vendorsync_job.store.connection import Database
     from vendorsync_job.store.exchange import Exchange, Statement
     from vendorsync_job.store.lease import Lease
-    from vendorsync_job.store.runs import RunRow
+    from vendorsync_job.store.run_row import RunRow
     from vendorsync_job.store.vendor_row import VendorRow
     from vendorsync_job.store.writers import Writers
 

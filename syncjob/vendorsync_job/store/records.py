@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vendorsync_job.store.place import Place
     from vendorsync_job.store.quarantine import Quarantine
     from vendorsync_job.store.rows import Row, RowMaker
-    from vendorsync_job.store.streams import StreamRow
+    from vendorsync_job.store.stream_row import StreamRow
     from vendorsync_job.store.tables import RecordTable
 
 Record = TypeVar("Record")

@@ -14,7 +14,7 @@ from vendorsync_job.store.hashes import MOST
 from vendorsync_job.store.lease import HELD, Lease
 from vendorsync_job.store.quarantine import Quarantine
 from vendorsync_job.store.records import RecordStore
-from vendorsync_job.store.streams import StreamRow
+from vendorsync_job.store.stream_row import StreamRow
 from vendorsync_job.store.vanish import Guard, Retired, Vanishing
 from vendorsync_job.store.vendor_row import VendorRow
 from vendorsync_job.store.writers import Writers
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vendorsync_job.store.connection import Database
     from vendorsync_job.store.place import Place
     from vendorsync_job.store.rows import RowMaker
-    from vendorsync_job.store.runs import RunRow
+    from vendorsync_job.store.run_row import RunRow
     from vendorsync_job.store.tables import RecordTable
 
 Record = TypeVar("Record")

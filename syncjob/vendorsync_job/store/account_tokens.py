@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from vendorsync_job import tokens
@@ -29,7 +30,7 @@ from vendorsync_job.errors import (
     VendorUnavailableError,
 )
 from vendorsync_job.models import Token
-from vendorsync_job.store.accounts import ensure_account
+from vendorsync_job.store.account_row import ensure_account
 from vendorsync_job.store.login_lease import LOGIN_SECONDS, LoginLease
 from vendorsync_job.store.thefts import THEFTS, is_shared
 from vendorsync_job.store.token_row import TokenRow
@@ -63,48 +64,48 @@ SHARED: Final = (
 )
 
 
-class AccountTokens:
-    """The `TokenStore` of `ports` on the accounts table.
+class TokenSettings(Struct, frozen=True):
+    """How a run gets an account's token and what it does with it."""
 
-    `on_token` hears of every token, so that logs can hide it. With `writes` off, as in a dry run,
-    a login is kept in memory only. `prepare` is called before the turn to log in is taken, so
-    that the login need not wait for what others hold. `renew` is that of a `RenewingAdapter`.
-    `legacy` are the old system's columns, where a token may be found and left. `asks` is for a run
-    that a person started: it asks the vendor once although the account rests because of its quota.
-    """
+    writes: bool = True
+    """False as in a dry run: a login is kept in memory only."""
+    asks: bool = False
+    """A person started the run: the vendor is asked once although its quota is used up."""
+    login_seconds: float = LOGIN_SECONDS
+    """What a login may take at most."""
+    prepare: Callable[[], None] = lambda: None
+    """Called before the turn to log in is taken, so that a login waits for nothing of others."""
+    renew: Callable[[str], Grant] | None = None
+    """That of a `RenewingAdapter`."""
+    legacy: LegacyColumns | None = None
+    """The old system's columns, where a token may be found and left."""
+    on_token: Callable[[str], None] = lambda _: None
+    """Hears of every token, so that logs can hide it."""
+    redact: Callable[[str], str] = str
+
+
+class AccountTokens:
+    """The `TokenStore` of `ports` on the accounts table."""
 
     def __init__(
         self,
         database: Database,
         account: Account,
         ciphers: Ciphers,
+        settings: TokenSettings,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        on_token: Callable[[str], None] = lambda _: None,
-        redact: Callable[[str], str] = str,
-        writes: bool = True,
-        prepare: Callable[[], None] = lambda: None,
-        renew: Callable[[str], Grant] | None = None,
-        legacy: LegacyColumns | None = None,
-        asks: bool = False,
-        login_seconds: float = LOGIN_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
         self._account = account
         self._row = TokenRow(account, ciphers, self._heard)
+        self._settings = settings
         self._clock = clock
-        self._on_token = on_token
-        self._redact = redact
-        self._writes = writes
-        self._prepare = prepare
-        self._renew = renew
-        self._legacy = legacy
-        self._asks = asks
-        self._login_seconds = login_seconds
         self._sleep = sleep
         self._jitter = jitter
+        self._asks = settings.asks
         self._refused: str | None = None
         self._overlooked: datetime | None = None
 
@@ -123,7 +124,7 @@ class AccountTokens:
     def answered(self) -> None:
         """Take note that the vendor answers again: the rest that was overlooked is over."""
         until = self._overlooked
-        if until is not None and self._writes:
+        if until is not None and self._settings.writes:
             self._database.retrying(lambda cursor: self._row.wake(cursor, until))
 
     def current(self) -> Token | None:
@@ -146,10 +147,10 @@ class AccountTokens:
         AccountSharedError when three tokens were taken away within an hour, and
         VendorUnavailableError when another process's login lasts too long.
         """
-        if not self._writes:
+        if not self._settings.writes:
             return self._refresh_in_memory(stale, login)
-        self._prepare()
-        lease = LoginLease(self._account.key, self._login_seconds)
+        self._settings.prepare()
+        lease = LoginLease(self._account.key, self._settings.login_seconds)
         database = self._database.second()
         try:
             turn = self._await_turn(database, lease, stale)
@@ -168,7 +169,7 @@ class AccountTokens:
 
         Our own ledger needs no such rest: it knows for which calls there is still room.
         """
-        if self._writes and not isinstance(error, BudgetSpentError):
+        if self._settings.writes and not isinstance(error, BudgetSpentError):
             self._database.retrying(lambda cursor: self._store_rest(cursor, error))
 
     def _current(self, cursor: Cursor) -> Token | None:
@@ -180,9 +181,10 @@ class AccountTokens:
 
     def _borrowed(self, cursor: Cursor, stored: Stored, stale: Token | None = None) -> Token | None:
         """Return the old system's token if it is fresh, none that failed, and of no old Secret."""
-        if self._legacy is None or stored.fingerprint not in (b"", self._account.fingerprint):
+        legacy = self._settings.legacy
+        if legacy is None or stored.fingerprint not in (b"", self._account.fingerprint):
             return None
-        token = self._legacy.read(cursor, self._clock(), stored.generation)
+        token = legacy.read(cursor, self._clock(), stored.generation)
         if token is None or token.value in (self._refused, stale.value if stale else None):
             return None
         return self._heard(token) if is_fresh(token, self._clock()) else None
@@ -205,7 +207,7 @@ class AccountTokens:
             if found is not None:
                 return found
             pause = longest * (0.5 + 0.5 * self._jitter())
-            if waited + pause > self._login_seconds + MARGIN:
+            if waited + pause > self._settings.login_seconds + MARGIN:
                 raise VendorUnavailableError(TOO_LONG)
             # A thousand that wait must not hold a thousand connections.
             database.close()
@@ -271,14 +273,14 @@ class AccountTokens:
 
     def _store(self, cursor: Cursor, fresh: Token, lease: LoginLease) -> bool:
         is_stored = self._row.store(cursor, fresh, lease.owner)
-        if is_stored and self._legacy is not None:
-            self._legacy.write(cursor, fresh)
+        if is_stored and self._settings.legacy is not None:
+            self._settings.legacy.write(cursor, fresh)
         return is_stored
 
     def _worded(self, error: CredentialsRejectedError | ThrottledError) -> SyncError:
         if isinstance(error, ThrottledError):
             return error
-        return CredentialsRejectedError(self._redact(f"{error}; {NO_MORE}"))
+        return CredentialsRejectedError(self._settings.redact(f"{error}; {NO_MORE}"))
 
     def _remember(self, database: Database, lease: LoginLease, refusal: SyncError) -> None:
         """Store the vendor's refusal; without a database it still ends this run."""
@@ -308,10 +310,10 @@ class AccountTokens:
     def _renewed(self, stored: Stored) -> Token | None:
         """Renew the token without a login; None if that cannot be."""
         refresh_token = self._refresh_token(stored)
-        if self._renew is None or refresh_token is None:
+        if self._settings.renew is None or refresh_token is None:
             return None
         try:
-            grant = tokens.require_sendable(self._renew(refresh_token))
+            grant = tokens.require_sendable(self._settings.renew(refresh_token))
         except (TokenExpiredError, CredentialsRejectedError) as error:
             log.info("the refresh token is not good any more, so a login follows: %s", error)
             return None
@@ -322,7 +324,7 @@ class AccountTokens:
     def _refresh_token(self, stored: Stored) -> str | None:
         """Return the refresh token that the credentials at hand brought, if the adapter renews."""
         is_ours = stored.fingerprint == self._account.fingerprint
-        if self._renew is None or stored.token is None or not is_ours:
+        if self._settings.renew is None or stored.token is None or not is_ours:
             return None
         return stored.token.refresh_token
 
@@ -343,9 +345,9 @@ class AccountTokens:
         return AccountSharedError(SHARED) if is_shared(stolen_at, now) else None
 
     def _heard(self, token: Token) -> Token:
-        self._on_token(token.value)
+        self._settings.on_token(token.value)
         if token.refresh_token is not None:
-            self._on_token(token.refresh_token)
+            self._settings.on_token(token.refresh_token)
         return token
 
     def _newer(self, stored: Stored, stale: Token | None) -> Token | None:
@@ -383,4 +385,4 @@ class AccountTokens:
         self._overlooked = None
         ensure_account(cursor, self._account)
         until = self._clock() + min(timedelta(seconds=error.rest), LONGEST_REST)
-        self._row.rest(cursor, until, error.reason.value, self._redact(str(error)))
+        self._row.rest(cursor, until, error.reason.value, self._settings.redact(str(error)))
