@@ -12,12 +12,12 @@ import math
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpcore
+from msgspec import Struct
 
 from vendorsync_api.run import CA_PATH, MOUNTS
 from vendorsync_job.errors import EndpointRefusedError, SecretMissingError
@@ -59,8 +59,7 @@ TRANSLATED: Final = tuple(
 """Forms of IPv6 that lead to an IPv4 address, which nothing here looks at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """The one origin that a run may call, such as `https://vendor.example:8443`."""
 
     origin: str

@@ -6,8 +6,9 @@ forgotten after a week. Allowances that only the adapter's policy knows are not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from vendorsync_api.policy import Scope, Source, declared_budget, replaced
 
@@ -23,16 +24,14 @@ FORGOTTEN: Final = 7 * 86_400.0
 """Seconds after which it does not count any more."""
 
 
-@dataclass(frozen=True)
-class Declarer:
+class Declarer(Struct, frozen=True):
     """The vendor of a resource that a run belongs to, by its binding."""
 
     organization_id: int
     vendor_name: str
 
 
-@dataclass(frozen=True)
-class Declaration:
+class Declaration(Struct, frozen=True):
     """One row of vendorsync.allowances."""
 
     key: bytes
@@ -48,8 +47,7 @@ class Declaration:
         return now < self.declared_at + FORGOTTEN
 
 
-@dataclass(frozen=True)
-class Allowances:
+class Allowances(Struct, frozen=True):
     """What a run's own resource says, and whose calls that counts.
 
     `keys` has the key of the account and, where the adapter tells apps apart, that of the app.

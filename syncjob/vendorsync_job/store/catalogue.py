@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from vendorsync_job.store.connection import Cursor
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column as the catalogue describes it.
 
     `demands` is NOT NULL without a default, `generated` is computed by the server, `updates` tells
@@ -29,8 +29,7 @@ class Column:
         return self.type in types and not self.generated
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """The table of a stream's records: whether it is partitioned, and which triggers come first.
 
     `triggers` are those that run before a row is inserted or updated: what such a one leaves out

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from vendorsync_job.errors import DatabaseUnavailableError
 from vendorsync_job.models import Counts
@@ -31,8 +32,7 @@ PAUSES = (0.2, 2.0)
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Chunk:
+class Chunk(Struct):
     """What a transaction did, and what is left to travel with its COMMIT."""
 
     counts: Counts

@@ -13,10 +13,10 @@ import random
 import threading
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import psycopg
+from msgspec import Struct
 
 from vendorsync_job.errors import (
     DatabaseRefusedError,
@@ -57,8 +57,7 @@ class LockTimeoutError(DatabaseUnavailableError):
     """A lock was not free in time."""
 
 
-@dataclass(frozen=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Limits inside one transaction, in seconds."""
 
     statement: float = 30

@@ -8,10 +8,11 @@ round trip for each row would take a minute and a half where 10,000 of them are 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import orjson
 import psycopg
+from msgspec import Struct
 from psycopg import sql
 
 from vendorsync_job.store.connection import TRANSIENT, TRANSIENT_CLASSES
@@ -65,7 +66,7 @@ END
 """)
 
 
-class Refusal(NamedTuple):
+class Refusal(Struct, frozen=True):
     """Why the server refused a row."""
 
     state: str
@@ -86,7 +87,7 @@ class Refusal(NamedTuple):
         return f"refused by the database: {_title(self.state)}" + (f" of {where}" if where else "")
 
 
-class Outcomes(NamedTuple):
+class Outcomes(Struct, frozen=True):
     """What became of the rows."""
 
     new: list[Row]

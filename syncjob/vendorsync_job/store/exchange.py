@@ -7,11 +7,12 @@ protocol: every pooler understands that, and nothing is prepared.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
+
+from vendorsync_job.models import Veiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(Veiled, frozen=True):
     """SQL with its values, and what reads the rows of its answer."""
 
+    hidden = ("values", "read")
+
     query: str | sql.Composed
-    values: Sequence[Any] | Mapping[str, Any] = field(default=(), repr=False)
-    read: Callable[[list[Any]], Any] = field(default=list, repr=False)
+    values: Sequence[Any] | Mapping[str, Any] = ()
+    read: Callable[[list[Any]], Any] = list
 
 
 SAVEPOINT = Statement("SAVEPOINT piece")

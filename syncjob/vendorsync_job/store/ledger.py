@@ -19,9 +19,10 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from msgspec import Struct
 
 from vendorsync_api.policy import LONGEST_PACED, Budget, Scope
 from vendorsync_job.errors import DetailsSpentError, SyncError
@@ -48,8 +49,7 @@ Windows = dict["Place", Window]
 Tallies = dict["Place", Tally]
 
 
-@dataclass
-class Block:
+class Block(Struct):
     """Calls that are counted in the database and not sent yet."""
 
     size: int
@@ -72,8 +72,7 @@ class Block:
         return self.sent < mine and now < self.until
 
 
-@dataclass(frozen=True)
-class Shortage:
+class Shortage(Struct, frozen=True):
     """A window without room, and the seconds until it has some."""
 
     window: Window

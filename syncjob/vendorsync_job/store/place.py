@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from psycopg import sql
 
 VENDOR_AND_ORGANIZATION = sql.SQL("p.vendor_id = %(vendor)s AND p.org_id = %(organization)s")
 """What every row of a run has in common, in a table called p; its values are `Place.values`."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """One vendor of one organization; `vendor_id` is None before the first binding."""
 
     schema: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
 from vendorsync_job.errors import ConfigurationError
+from vendorsync_job.models import Veiled
 from vendorsync_job.store.rights import grant
 from vendorsync_job.store.url import parameters
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from vendorsync_job.store.connection import Cursor
 
 
-@dataclass(frozen=True)
-class RunRole:
+class RunRole(Veiled, frozen=True):
     """The role of runs, as the URL in its Secret has it."""
 
+    hidden = ("password",)
+
     name: str
-    password: str = field(repr=False)
+    password: str
     logs_in: bool
     """The password is in force already."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from vendorsync_job.store.exchange import Statement
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 RETENTION_DAYS = 30
 
 
-@dataclass(frozen=True)
-class RunRow:
+class RunRow(Struct, frozen=True):
     """One row of vendorsync.runs."""
 
     id: UUID

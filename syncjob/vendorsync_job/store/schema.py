@@ -6,8 +6,9 @@ missing is named in one message. Optional columns are written where they exist.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from vendorsync_job.errors import (
     ConfigurationError,
@@ -36,8 +37,7 @@ VANISHED = "vanished_at"
 CASTS = {NUMBERS: "numeric", TIMES: "timestamptz", INTEGERS: "bigint"}
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a stream needs of the table that holds its records.
 
     Columns are in the order in which they are written. The optional ones are owned where they
@@ -111,8 +111,7 @@ ALERTS = Wanted(
 STREAMS: Mapping[str, Wanted] = {"plants": PLANTS, "alerts": ALERTS}
 
 
-@dataclass
-class Findings:
+class Findings(Struct):
     """What is wrong with a database, by who can mend it."""
 
     lacks: list[str] = field(default_factory=list)

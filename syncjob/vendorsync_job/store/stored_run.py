@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from msgspec import Struct, field
 
 from vendorsync_api.reasons import Result
 from vendorsync_job.errors import AlreadyRunningError
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 
 
-@dataclass(frozen=True)
-class StoredRunSettings:
+class StoredRunSettings(Struct, frozen=True):
     """How a run writes.
 
     `owner` names the holder of the lease: a Job's name, since its pods come one after the other.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from msgspec import Struct
 
 from vendorsync_job.models import Token
 from vendorsync_job.store.ciphers import UnreadableError
@@ -25,8 +25,7 @@ REFRESH_TOKEN: Final = "vendorsync.refresh_token"  # noqa: S105 - a name, not a 
 """Where the encrypted metadata holds the refresh token."""
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """An account's row; `token` is None where there is none that can be read."""
 
     token: Token | None

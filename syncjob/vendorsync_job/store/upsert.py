@@ -5,10 +5,10 @@ A row that the database refuses costs itself alone, whatever it was refused for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from msgspec import Struct, field
 
 from vendorsync_job.errors import SchemaMismatchError
 from vendorsync_job.models import Rejection
@@ -36,8 +36,7 @@ PIECE = 1000
 """Rows up to which a JSON document costs less than a COPY into a temporary table."""
 
 
-@dataclass
-class Written:
+class Written(Struct):
     """What the database did with the rows of a chunk."""
 
     created: int = 0

@@ -6,12 +6,12 @@ Only a complete listing can tell that a record is absent.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from itertools import islice
 from sys import byteorder
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+from msgspec import Struct, field
 from psycopg import sql
 
 from vendorsync_job.models import Counts
@@ -56,8 +56,7 @@ SOME = sql.SQL(
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """When an absent record counts as vanished, and how many may be absent at once.
 
     `after` is a number of complete listings in a row; `percent` is a share of the records that have
@@ -74,15 +73,14 @@ class Guard:
         return absent >= live or absent > max(ALWAYS, live * self.percent / 100)
 
 
-class RowMark(NamedTuple):
+class RowMark(Struct, frozen=True):
     """What vanished_at of a row becomes, where it is (or is not) NULL: SQL."""
 
     value: str
     was: str
 
 
-@dataclass(frozen=True)
-class Retired:
+class Retired(Struct, frozen=True):
     """What became of absent records."""
 
     marked: int = 0
@@ -93,8 +91,7 @@ class Retired:
     """More are absent than the guard allows, so none was marked."""
 
 
-@dataclass
-class Survey:
+class Survey(Struct):
     """The stored records, held against a listing."""
 
     live: int = 0

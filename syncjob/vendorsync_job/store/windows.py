@@ -10,8 +10,9 @@ operator accepts schedules by the same rule (`Budget.seconds_counted`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from vendorsync_api.policy import SLICES, Scope
 from vendorsync_job.errors import BudgetSpentError, DetailsSpentError
@@ -26,8 +27,7 @@ LARGEST_BLOCK: Final = 50
 UNITS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Struct, frozen=True):
     """One allowance of an account."""
 
     budget: Budget
@@ -101,8 +101,7 @@ class Window:
         )
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """The slices of a window that count at a moment, with their calls."""
 
     window: Window

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from vendorsync_job.errors import (
     AccountLockedError,
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True)
-class Refusals:
+class Refusals(Struct, frozen=True):
     """One vendor's codes by meaning; a code in none of the sets is a refusal for good.
 
     `quota_exhausted` gives the seconds until the allowance turns at the latest, or None. `advice`
