@@ -35,7 +35,8 @@ class LoginLease:
             "UPDATE vendorsync.accounts SET login_owner = %(owner)s,"
             " login_until = clock_timestamp() + make_interval(secs => %(seconds)s)"
             " WHERE key = %(key)s"
-            " AND (login_owner = %(owner)s OR login_until <= clock_timestamp())",
+            " AND (login_owner = %(owner)s OR login_until IS NULL"
+            " OR login_until <= clock_timestamp())",
             self._values,
         )
         self.is_held = cursor.rowcount > 0
@@ -44,7 +45,7 @@ class LoginLease:
     def free(self, cursor: Cursor) -> None:
         """Let the next one log in, if it is still ours."""
         cursor.execute(
-            "UPDATE vendorsync.accounts SET login_until = '-infinity'"
+            "UPDATE vendorsync.accounts SET login_until = NULL"
             " WHERE key = %(key)s AND login_owner = %(owner)s",
             self._values,
         )

@@ -99,7 +99,7 @@ class TokenRow:
             " fingerprint = %(fingerprint)s, expires_at = %(expires_at)s,"
             " obtained_at = %(obtained_at)s,"
             " generation = %(generation)s, resting_until = NULL, resting_reason = NULL,"
-            " resting_message = NULL, login_until = '-infinity'"
+            " resting_message = NULL, login_until = NULL"
             " WHERE key = %(key)s AND login_owner = %(owner)s",
             {
                 "key": key,
