@@ -1,12 +1,14 @@
 """Command line of the sync job: run, check, migrate, version.
 
 Signals are taken over before anything else is imported: process 1 of a container that has no
-handler for SIGTERM ignores it.
+handler for SIGTERM ignores it. So this module imports inside of functions, for the others as well:
+each command, and each part of a run, pays for its own libraries only.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from pathlib import Path
@@ -96,7 +98,12 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         "migrate": lambda: _migrate(options, stop),
         "version": _version,
     }
-    return commands[options.command]()
+    # Modules live as long as the process: looking for garbage while they load finds none.
+    gc.disable()
+    try:
+        return commands[options.command]()
+    finally:
+        gc.enable()
 
 
 def _run(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) -> int:
@@ -124,6 +131,7 @@ def _stream(run: Run, inputs: Inputs) -> Outcome:
     # Here, since a run that the gate turns away shall pay for neither psycopg nor httpx.
     from vendorsync_job.stream import sync_stream  # noqa: PLC0415
 
+    gc.enable()
     return sync_stream(run, inputs)
 
 
@@ -135,6 +143,7 @@ def _check(options: argparse.Namespace, environ: Mapping[str, str], stop: Stop) 
     from vendorsync_job.redact import RedactingFilter, Redactor  # noqa: PLC0415
     from vendorsync_job.settings import load_spec  # noqa: PLC0415
 
+    gc.enable()
     handler = _logs(options, environ, people=sys.stdout.isatty())
     redactor = Redactor()
     handler.addFilter(RedactingFilter(redactor))
@@ -161,6 +170,7 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
     from vendorsync_job.store.schema import lacks  # noqa: PLC0415
     from vendorsync_job.store.url import passwords  # noqa: PLC0415
 
+    gc.enable()
     redactor = Redactor()
     try:
         run_url = read_url(options.run_url_file) if options.run_url_file else None

@@ -1,4 +1,4 @@
-"""Everything that a run needs to speak with its vendor: policy, credentials, client, adapter."""
+"""Everything that a run needs to speak with its vendor: account, client, adapter."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from vendorsync_api.policy import PolicyError, load_policy
+from vendorsync_api.policy import PolicyError
 from vendorsync_job import vendors
-from vendorsync_job.errors import AdapterUnavailableError, ConfigurationError
+from vendorsync_job.accounts import account
+from vendorsync_job.errors import ConfigurationError
+from vendorsync_job.http import HttpVendorClient
+from vendorsync_job.network import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -51,9 +54,6 @@ class VendorAccess(Struct, frozen=True):
 
         `spend` takes each call out of the account's allowance.
         """
-        # A run that the gate turns away never pays for these.
-        from vendorsync_job.http import HttpVendorClient  # noqa: PLC0415
-
         adapter = vendors.load(self.policy.adapter)
         with HttpVendorClient(
             self.endpoint.origin,
@@ -68,20 +68,6 @@ class VendorAccess(Struct, frozen=True):
             yield OpenVendor(made, lambda: client.calls)
 
 
-def policy_of(spec: RunSpec) -> VendorPolicy:
-    """Return the policy of the run's adapter, or raise an error of configuration."""
-    try:
-        policy = load_policy(spec.vendor.adapter)
-    except PolicyError as error:
-        raise AdapterUnavailableError(str(error)) from error
-    if spec.stream not in policy.streams:
-        raise ConfigurationError(
-            f"adapter {policy.adapter} has no stream {spec.stream!r};"
-            f" it has {', '.join(policy.streams)}"
-        )
-    return policy
-
-
 def access_of(
     spec: RunSpec,
     policy: VendorPolicy,
@@ -91,10 +77,6 @@ def access_of(
     fingerprint_key: bytes,
 ) -> VendorAccess:
     """Return a run's access to its vendor, or raise ConfigurationError."""
-    # A run that the gate turns away never pays for these.
-    from vendorsync_job.accounts import account  # noqa: PLC0415
-    from vendorsync_job.network import endpoint  # noqa: PLC0415
-
     try:
         options = policy.check_options(spec.vendor.options)
     except PolicyError as error:

@@ -6,10 +6,11 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vendorsync_job.access import access_of, policy_of
+from vendorsync_job.access import access_of
 from vendorsync_job.listing import Listing
 from vendorsync_job.mounts import Mounts, secrets_of
 from vendorsync_job.session import AccountSession
+from vendorsync_job.settings import policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -304,7 +304,7 @@ def _json_object(response: httpx.Response, limit: int) -> dict[str, Any]:
 
 
 def _client(origin: str, transport: httpx.BaseTransport, limits: Limits) -> httpx.Client:
-    """Return httpx's client of an origin, without redirects, proxies or a .netrc."""
+    """Return httpx's client of an origin: it makes requests, and sends none."""
     try:
         base_url = httpx.URL(origin)
     except httpx.InvalidURL:
@@ -314,8 +314,6 @@ def _client(origin: str, transport: httpx.BaseTransport, limits: Limits) -> http
         transport=transport,
         headers=HEADERS,
         timeout=httpx.Timeout(limits.total, connect=limits.connect),
-        follow_redirects=False,
-        trust_env=False,
     )
 
 

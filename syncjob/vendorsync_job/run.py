@@ -20,13 +20,13 @@ from msgspec.structs import replace
 
 from vendorsync_api.reasons import RunReason
 from vendorsync_job import gate, logs, report
-from vendorsync_job.access import policy_of
 from vendorsync_job.deadline import Watchdog
 from vendorsync_job.errors import SyncError
 from vendorsync_job.models import Veiled
 from vendorsync_job.mounts import Mounts, secrets_of
 from vendorsync_job.redact import RedactingFilter, Redactor
 from vendorsync_job.report import Outcome
+from vendorsync_job.settings import policy_of
 from vendorsync_job.sync import Progress
 
 if TYPE_CHECKING:

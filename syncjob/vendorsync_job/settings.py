@@ -1,4 +1,7 @@
-"""What the command line and the environment hand over: the run's specification and URLs."""
+"""What the command line and the environment hand over: the run's specification and URLs.
+
+And the policy that the specification names.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from vendorsync_api.policy import PolicyError, load_policy
 from vendorsync_api.run import RUN_VARIABLE, RunSpec
-from vendorsync_job.errors import ConfigurationError
+from vendorsync_job.errors import AdapterUnavailableError, ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from vendorsync_api.policy import VendorPolicy
 
 VERSION = 1
 _SOURCE = "`python -m vendorsync_operator render FILE --run VENDOR` prints one"
@@ -39,6 +45,20 @@ def load_spec(file: Path | None, environ: Mapping[str, str]) -> RunSpec:
             " use operator and job images of the same release"
         )
     return spec
+
+
+def policy_of(spec: RunSpec) -> VendorPolicy:
+    """Return the policy of the run's adapter, or raise an error of configuration."""
+    try:
+        policy = load_policy(spec.vendor.adapter)
+    except PolicyError as error:
+        raise AdapterUnavailableError(str(error)) from error
+    if spec.stream not in policy.streams:
+        raise ConfigurationError(
+            f"adapter {policy.adapter} has no stream {spec.stream!r};"
+            f" it has {', '.join(policy.streams)}"
+        )
+    return policy
 
 
 def read_url(file: Path) -> str:
