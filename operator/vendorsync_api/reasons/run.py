@@ -144,7 +144,7 @@ class RunReason(StrEnum):
         ExitCode.CONTRACT,
         False,
         "The vendor's allowance of calls is used up. Runs wait until it is renewed. Lengthen"
-        " intervalMinutes or buy a larger allowance.",
+        " intervalMinutes or buy a larger allowance, and then start a run by hand: it asks again.",
     )
     SECRET_MISSING = (
         "SecretMissing",
