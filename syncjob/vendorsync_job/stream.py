@@ -22,7 +22,7 @@ from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database
-from vendorsync_job.store.ledger import Ledger
+from vendorsync_job.store.ledger import Ledger, Spending
 from vendorsync_job.store.legacy import LegacyColumns
 from vendorsync_job.store.place import Place
 from vendorsync_job.store.records import RecordComparison
@@ -257,15 +257,13 @@ def _opened(run: Run, inputs: Inputs) -> Iterator[OpenStream]:
 
 def _ledger(run: Run, policy: VendorPolicy, database: Database, account: Account) -> Ledger:
     spec, setting = run.spec, run.setting
-    return Ledger(
-        database,
-        account,
+    spending = Spending(
         _budgets(spec, policy),
         declarer=_declarer(spec) if not setting.dry_run else None,
         expected=_expected(spec, policy),
         details=spec.detail_calls,
-        sleep=setting.stop.sleep,
     )
+    return Ledger(database, account, spending, sleep=setting.stop.sleep)
 
 
 def _token_settings(

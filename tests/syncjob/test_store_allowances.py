@@ -15,7 +15,7 @@ from vendorsync_job.errors import BudgetSpentError, DetailsSpentError
 from vendorsync_job.ports import Purpose
 from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.connection import Database
-from vendorsync_job.store.ledger import Ledger
+from vendorsync_job.store.ledger import Ledger, Spending
 
 pytestmark = [pytest.mark.postgres, pytest.mark.fault("V4")]
 DAY, YEAR = 86_400, 365 * 86_400
@@ -57,7 +57,7 @@ def ledger(app, clock):
 
     def make(of, *budgets, declarer=None):
         database = Database(app.run_url, sleep=lambda _: None)
-        return Ledger(database, of, budgets, declarer=declarer, clock=clock)
+        return Ledger(database, of, Spending(budgets, declarer), clock=clock)
 
     return make
 

@@ -17,7 +17,7 @@ from vendorsync_job.errors import (
 )
 from vendorsync_job.ports import Purpose
 from vendorsync_job.store.connection import Database
-from vendorsync_job.store.ledger import Ledger
+from vendorsync_job.store.ledger import Ledger, Spending
 
 pytestmark = [pytest.mark.postgres, pytest.mark.fault("V4")]
 DAY = Budget(calls=200, seconds=86_400, reserve=20)
@@ -55,7 +55,10 @@ def ledger(app, clock):
     def make(*budgets, of=None, url=app.run_url, **options):
         usual = {"clock": clock, "sleep": clock.sleep, "jitter": lambda: 0.0}
         database = Database(url, sleep=lambda _: None)
-        return Ledger(database, of or account(), budgets or (DAY,), **usual | options)
+        names = Spending.__struct_fields__
+        own = {name: options.pop(name) for name in names if name in options}
+        spending = Spending(budgets or (DAY,), **own)
+        return Ledger(database, of or account(), spending, **usual | options)
 
     return make
 
@@ -201,7 +204,7 @@ def test_an_ordinary_run_writes_twice_at_most_and_keeps_few_rows(app, ledger, cl
 
 
 def test_without_an_allowance_the_database_is_left_alone(ledger):
-    free = Ledger(Database("postgresql://nobody@127.0.0.1:1/none"), account(), ())
+    free = Ledger(Database("postgresql://nobody@127.0.0.1:1/none"), account(), Spending(()))
 
     spend(free, 3)
     free.prepare()
@@ -364,7 +367,7 @@ def test_a_prepared_login_needs_no_connection(app, ledger):
 
 
 def test_without_a_clock_the_databases_counts(app):
-    with Ledger(Database(app.run_url), account(), [DAY]) as run:
+    with Ledger(Database(app.run_url), account(), Spending((DAY,))) as run:
         run.spend(Purpose.LISTING)
 
     now = app.value("SELECT floor(extract(epoch FROM now()) / 3600)::bigint")

@@ -31,7 +31,7 @@ from vendorsync_job.store import bindings, schema
 from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.active_plants import active_plants
 from vendorsync_job.store.allowances import Declarer
-from vendorsync_job.store.ledger import Ledger
+from vendorsync_job.store.ledger import Ledger, Spending
 from vendorsync_job.store.legacy import LegacyColumns
 from vendorsync_job.store.place import Place
 from vendorsync_job.store.rights import NEW_ORGANIZATION, OURS, THEIRS, WHOLE
@@ -86,7 +86,7 @@ def use_budget(app):
         with (
             app.database(sleep=lambda _: None) as database,
             Ledger(
-                database, account(), budgets, declarer=declarer, clock=partial(float, now)
+                database, account(), Spending(budgets, declarer), clock=partial(float, now)
             ) as ledger,
         ):
             ledger.spend(Purpose.LISTING)

@@ -17,7 +17,7 @@ from vendorsync_job.ports import Purpose
 from vendorsync_job.session import AccountSession
 from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.connection import Database
-from vendorsync_job.store.ledger import Ledger
+from vendorsync_job.store.ledger import Ledger, Spending
 from vendorsync_job.vendors.sungrow import LOGIN_PATH, SungrowAdapter
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.fault("T7")]
@@ -67,7 +67,7 @@ def run(app, cloud, now, budgets=SUNGROW.budgets) -> int:
     """List the plants like a run of ours, all its parts wired together."""
     with (
         closing(Database(app.run_url)) as database,
-        Ledger(database, account(), budgets, expected=3) as ledger,
+        Ledger(database, account(), Spending(budgets, expected=3)) as ledger,
         client(cloud, ledger.spend) as adapter,
     ):
         tokens = AccountTokens(
@@ -132,7 +132,7 @@ def test_a_theft_in_mid_listing_loses_no_page(app, cloud):
 def test_a_call_that_the_ledger_refuses_is_never_sent(app, cloud):
     bought = (Budget(calls=50, seconds=3_600),)
     with closing(Database(app.run_url)) as database:
-        ledger = Ledger(database, account(), bought)
+        ledger = Ledger(database, account(), Spending(bought))
         for _ in range(50):
             ledger.spend(Purpose.LOGIN)
         with pytest.raises(Exception, match="is used up"):

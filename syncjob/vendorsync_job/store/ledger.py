@@ -79,34 +79,39 @@ class Shortage(Struct, frozen=True):
     wait: float
 
 
+class Spending(Struct, frozen=True):
+    """What a run may spend."""
+
+    budgets: tuple[Budget, ...]
+    """What holds for the run's own resource."""
+    declarer: Declarer | None = None
+    """For whom those that are declared are written down: they hold for others of the app, too."""
+    expected: int = 1
+    """The calls of an ordinary run, which is the size of the first block."""
+    details: int | None = None
+    """The calls about single plants that this run may make, None for no limit of its own."""
+
+
 class Ledger:
     """The `CallBudget` of `ports` on vendorsync.calls; several threads may share it.
 
-    `budgets` are what holds for the run's own resource, and `declarer` is the one for whom those
-    that are declared are written down, so that they hold for others of the account or app, too.
-    `expected` are the calls of an ordinary run, which is the size of the first block. `details` are
-    the calls about single plants that this run may make, None for no limit of its own. Without
-    `clock` (seconds since the epoch) the database's own is used. As a context manager it settles
-    at the end. It has a connection of its own, open only while a block is fetched, so it may be
-    used while a login holds a transaction.
+    Without `clock` (seconds since the epoch) the database's own is used. As a context manager it
+    settles at the end. It has a connection of its own, open only while a block is fetched.
     """
 
     def __init__(
         self,
         database: Database,
         account: Account,
-        budgets: Iterable[Budget],
+        spending: Spending,
         *,
-        declarer: Declarer | None = None,
-        expected: int = 1,
-        details: int | None = None,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
         patience: float = PATIENCE,
     ) -> None:
         keys = {Scope.ACCOUNT: account.key} | ({Scope.APP: account.app} if account.app else {})
-        self._allowances = Allowances(tuple(budgets), keys, declarer)
+        self._allowances = Allowances(spending.budgets, keys, spending.declarer)
         self._windows: Windows = {}
         self._database = database
         self._clock = clock
@@ -114,8 +119,8 @@ class Ledger:
         self._sleep = sleep
         self._jitter = jitter
         self._patience = patience
-        self._wanted = max(1, expected)
-        self._share = self._details = details
+        self._wanted = max(1, spending.expected)
+        self._share = self._details = spending.details
         self._block: Block | None = None
         self._left: int | None = None
         self._lock = threading.RLock()
