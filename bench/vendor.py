@@ -25,6 +25,7 @@ from dev.trial.folder import trial_folder
 from vendorsync_api.vendors import SOLARMAN
 from vendorsync_job.answers import json_object
 from vendorsync_job.http import HttpVendorClient, Limits
+from vendorsync_job.network import Endpoint
 from vendorsync_job.vendors.solarman import LIST_PATH, SolarmanAdapter
 
 if TYPE_CHECKING:
@@ -210,10 +211,8 @@ class _Scene:
         }
         seconds, records = 0.0, 0
         with HttpVendorClient(
-            self.vendors.solarman_url,
+            Endpoint(self.vendors.solarman_url, allow_private=True, ca_file=self.vendors.ca_file),
             adapter_title=SOLARMAN.title,
-            allow_private=True,
-            ca_file=self.vendors.ca_file,
         ) as client:
             adapter = SolarmanAdapter(client, credentials, SOLARMAN.check_options({}))
             listed = adapter.plants(OneToken(adapter.authenticate().token))

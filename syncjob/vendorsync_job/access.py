@@ -56,10 +56,8 @@ class VendorAccess(Struct, frozen=True):
         """
         adapter = vendors.load(self.policy.adapter)
         with HttpVendorClient(
-            self.endpoint.origin,
+            self.endpoint,
             adapter_title=self.policy.title,
-            allow_private=self.endpoint.allow_private,
-            ca_file=self.endpoint.ca_file,
             deadline=deadline,
             sleep=sleep,
             spend=spend,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from vendorsync_job.network import Address
+    from vendorsync_job.network import Address, Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ USUAL: Final = Limits()
 
 
 class HttpVendorClient:
-    """Calls one origin and returns parsed JSON objects: the `VendorClient` of `ports`.
+    """Calls one endpoint and returns parsed JSON objects: the `VendorClient` of `ports`.
 
     `deadline` is the run's own, on the same monotonic `clock`. Calls end somewhat earlier, with
     ListingTimeoutError, so that the run can still write what was read. `spend` takes each try, the
@@ -86,11 +86,9 @@ class HttpVendorClient:
 
     def __init__(
         self,
-        origin: str,
+        endpoint: Endpoint,
         *,
         adapter_title: str,
-        allow_private: bool = False,
-        ca_file: Path | None = None,
         deadline: float = math.inf,
         spend: Callable[[Purpose], None] = lambda _: None,
         limits: Limits = USUAL,
@@ -113,10 +111,13 @@ class HttpVendorClient:
         self._counting = threading.Lock()
         self._deadline = Deadline()
         backend = GuardedBackend(
-            allow_private=allow_private, deadline=self._deadline, clock=clock, resolve=resolve
+            allow_private=endpoint.allow_private,
+            deadline=self._deadline,
+            clock=clock,
+            resolve=resolve,
         )
-        self._transport = PoolTransport(_tls_context(ca_file), backend)
-        self._http = _client(origin, self._transport, limits)
+        self._transport = PoolTransport(_tls_context(endpoint.ca_file), backend)
+        self._http = _client(endpoint.origin, self._transport, limits)
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ from vendorsync_job.errors import (
     VendorUnavailableError,
 )
 from vendorsync_job.http import HttpVendorClient, Limits
-from vendorsync_job.network import normal_origin
+from vendorsync_job.network import Endpoint, normal_origin
 from vendorsync_job.vendors import load
 
 OLD = ssl.TLSVersion.TLSv1_1
@@ -45,10 +45,14 @@ def self_signed() -> Certificates:
 
 def authenticate(origin, **settings):
     """Log in with real credentials and return the client."""
-    usual: dict[str, Any] = {"allow_private": True, "limits": Limits(total=5)}
-    usual |= {"adapter_title": "Sim", "sleep": lambda _: None}
+    usual: dict[str, Any] = {"limits": Limits(total=5), "sleep": lambda _: None}
+    endpoint = Endpoint(
+        origin,
+        allow_private=settings.pop("allow_private", True),
+        ca_file=settings.pop("ca_file", None),
+    )
     adapter = load("solarman")
-    with HttpVendorClient(origin, **usual | settings) as client:
+    with HttpVendorClient(endpoint, adapter_title="Sim", **usual | settings) as client:
         adapter(client, NORTH.secret, adapter.policy.check_options({})).authenticate()
 
 
@@ -233,10 +237,10 @@ def test_a_name_is_looked_up_once_for_a_connection_and_judged_again_for_the_next
         return [ipaddress.ip_address(next(answers))]
 
     with HttpVendorClient(
-        f"https://localhost:{vendor_proxy.port}",
+        Endpoint(
+            f"https://localhost:{vendor_proxy.port}", allow_private=True, ca_file=clouds.ca_file
+        ),
         adapter_title="Sim",
-        allow_private=True,
-        ca_file=clouds.ca_file,
         resolve=turning,
     ) as client:
         for _ in range(3):  # one connection, so one look-up
@@ -292,7 +296,8 @@ def test_cookies_are_neither_kept_nor_read(tmp_path, cookie):
     with (
         listening(server_context(tmp_path), answer) as (port, heard),
         HttpVendorClient(
-            f"https://localhost:{port}", adapter_title="Sim", allow_private=True, ca_file=ca_file
+            Endpoint(f"https://localhost:{port}", allow_private=True, ca_file=ca_file),
+            adapter_title="Sim",
         ) as client,
     ):
         answers = [client.post(LIST, json={}) for _ in range(2)]

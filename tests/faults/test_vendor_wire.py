@@ -1,12 +1,14 @@
 """V8: slow, cut and broken connections between the job and a vendor, over a real proxy and TLS."""
 
 import time
+from typing import Any
 
 import pytest
 
 from tests.syncjob.jobs import LIST
 from vendorsync_job.errors import VendorContractError, VendorUnavailableError
 from vendorsync_job.http import HttpVendorClient, Limits
+from vendorsync_job.network import Endpoint
 
 pytestmark = pytest.mark.fault("V8")
 
@@ -32,9 +34,11 @@ def connect(clouds, vendor_proxy):
     made = []
 
     def connect(**settings):
-        usual = {"adapter_title": "Sim", "allow_private": True, "ca_file": clouds.ca_file}
-        usual |= {"limits": Limits(connect=3, total=3), "sleep": lambda _: None}
-        made.append(HttpVendorClient(f"https://localhost:{vendor_proxy.port}", **usual | settings))
+        usual: dict[str, Any] = {"limits": Limits(connect=3, total=3), "sleep": lambda _: None}
+        endpoint = Endpoint(
+            f"https://localhost:{vendor_proxy.port}", allow_private=True, ca_file=clouds.ca_file
+        )
+        made.append(HttpVendorClient(endpoint, adapter_title="Sim", **usual | settings))
         return made[-1]
 
     yield connect

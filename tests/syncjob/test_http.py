@@ -26,6 +26,7 @@ from vendorsync_job.errors import (
     VendorUnavailableError,
 )
 from vendorsync_job.http import HttpVendorClient, Limits
+from vendorsync_job.network import Endpoint
 from vendorsync_job.ports import Purpose
 
 PATH = "/station/v1.0/list"
@@ -51,12 +52,12 @@ def client(sim):
     def make(origin=None, **settings):
         defaults = {
             "adapter_title": "Sim",
-            "allow_private": True,
-            "ca_file": sim.ca_file,
             "limits": Limits(total=5),
             "sleep": lambda _seconds: None,
         }
-        made = HttpVendorClient(origin or sim.solarman_url, **{**defaults, **settings})
+        private, ca_file = settings.pop("allow_private", True), settings.pop("ca_file", sim.ca_file)
+        endpoint = Endpoint(origin or sim.solarman_url, allow_private=private, ca_file=ca_file)
+        made = HttpVendorClient(endpoint, **{**defaults, **settings})
         clients.append(made)
         return made
 
@@ -464,8 +465,8 @@ def test_the_request_names_the_host_asks_for_gzip_and_sends_json(client, sim):
             seen.append(request)
             return super()._attempt(request, call, purpose)
 
-    made = Tap(sim.solarman_url, adapter_title="Sim", allow_private=True, ca_file=sim.ca_file)
-    with made:
+    endpoint = Endpoint(sim.solarman_url, allow_private=True, ca_file=sim.ca_file)
+    with Tap(endpoint, adapter_title="Sim") as made:
         made.post(PATH, json={})
 
     (request,) = seen

@@ -13,6 +13,7 @@ from vendorsync_api.policy import Budget
 from vendorsync_api.vendors import SUNGROW
 from vendorsync_job.errors import AccountSharedError
 from vendorsync_job.http import HttpVendorClient
+from vendorsync_job.network import Endpoint
 from vendorsync_job.ports import Purpose
 from vendorsync_job.session import AccountSession
 from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
@@ -49,10 +50,8 @@ def cloud():
 @contextmanager
 def client(cloud, spend=lambda _: None):
     with HttpVendorClient(
-        cloud.sungrow_url,
+        Endpoint(cloud.sungrow_url, allow_private=True, ca_file=cloud.ca_file),
         adapter_title="Sungrow",
-        allow_private=True,
-        ca_file=cloud.ca_file,
         spend=spend,
     ) as opened:
         yield SungrowAdapter(opened, CREDENTIALS, SUNGROW.options())

@@ -14,6 +14,7 @@ from vendorsync_api.policy import load_policy
 from vendorsync_job.http import HttpVendorClient, Limits
 from vendorsync_job.listing import Listing
 from vendorsync_job.models import AlertQuery
+from vendorsync_job.network import Endpoint
 from vendorsync_job.session import AccountSession
 from vendorsync_job.vendors import load
 
@@ -163,10 +164,8 @@ class Vendor:
 
     def adapter(self, *, options=None, **credentials):
         client = HttpVendorClient(
-            self.sim.url(self.cloud.name),
+            Endpoint(self.sim.url(self.cloud.name), allow_private=True, ca_file=self.sim.ca_file),
             adapter_title=load_policy(self.cloud.name).title,
-            allow_private=True,
-            ca_file=self.sim.ca_file,
             limits=Limits(total=5),
             sleep=lambda _seconds: None,
         )
