@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record", bound="Hashable")
 
+_digest = hash
+"""64 bits under a key of this process: among a million keys, two alike are one in 37 million."""
+
 
 class Listing(Generic[Record]):
     """The pages of one listing; iterate over it once, then read its attributes.
@@ -92,8 +95,10 @@ class Listing(Generic[Record]):
     def __iter__(self) -> Iterator[Page[Record]]:
         for page in self._followed():
             keys = [self._key(record) for record in page.records]
-            if self._repeats(page, keys):
+            digests = frozenset(map(_digest, keys))
+            if self._repeats(page, digests):
                 break
+            self._seen |= digests
             yield self._distinct(page, keys)
         if self.error is None:
             self._finish()
@@ -147,17 +152,18 @@ class Listing(Generic[Record]):
         self._is_beyond = was_beyond or (is_full and self.total is not None and self.total <= rows)
         return self._is_beyond and not was_beyond
 
-    def _repeats(self, page: Page[Record], keys: list[str]) -> bool:
+    def _repeats(self, page: Page[Record], digests: frozenset[int]) -> bool:
         """Tell whether a page beyond the total came before: then the vendor has no other.
 
         Refuse a listing that goes round in circles or never ends.
         """
         if self.pages > self._max_pages:
             raise VendorContractError(f"the listing has more than {self._max_pages} pages")
-        every = [*keys, *(item.key or repr(item.record) for item in page.rejected)]
-        if not every:
+        count = len(page.records) + len(page.rejected)
+        if not count:
             return False
-        fingerprint = hash((len(every), frozenset(map(_digest, every))))
+        rejected = (_digest(item.key or repr(item.record)) for item in page.rejected)
+        fingerprint = hash((count, digests.union(rejected)))
         earlier = self._fingerprints.setdefault(fingerprint, self.pages)
         if earlier != self.pages and not self._is_beyond:
             raise VendorContractError(
@@ -168,7 +174,6 @@ class Listing(Generic[Record]):
 
     def _distinct(self, page: Page[Record], keys: list[str]) -> Page[Record]:
         last = dict(zip(keys, page.records, strict=True))
-        self._seen.update(map(_digest, keys))
         for item in page.rejected:
             if item.key is None:
                 self._nameless += 1
@@ -191,8 +196,3 @@ class Listing(Generic[Record]):
                 " account"
             )
         self.complete = self.total is None or self.distinct >= self.total
-
-
-def _digest(text: str) -> int:
-    # 64 bits under a key of this process: among a million keys, two alike are one in 37 million.
-    return hash(text)

@@ -201,7 +201,8 @@ def _outcome(run: Run, *, gap: str, held: bool) -> Outcome:
         return Outcome(
             RunReason.VANISH_HELD,
             f"a complete listing lacks more than {run.spec.vanish_guard_percent} % of the plants"
-            " that are stored, so none was marked as vanished",
+            " that are stored, so none was marked as vanished"
+            + ("; some records could not be stored either" if progress.counts.rejected else ""),
         )
     if progress.counts.rejected:
         return Outcome(

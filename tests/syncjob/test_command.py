@@ -32,7 +32,7 @@ def test_migrate_hides_the_passwords_of_both_urls(tmp_path):
     done = migrate(
         tmp_path,
         url="postgresql://owner:hun#ter2@127.0.0.1:1/hun#ter2-s3cret",
-        run_url="host=db user=run password=s3cret",
+        run_url="host=db dbname=d user=run password=s3cret",
     )
 
     assert done.returncode == 69

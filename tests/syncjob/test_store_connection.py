@@ -81,7 +81,7 @@ def test_every_form_that_is_clear_is_taken(url, where):
         "postgresql://u:hun#ter?2@db/app",
         "postgresql://u:hun%23ter%3F2@db/app",
         "postgresql://db/app?user=u&password=hun%23ter%3F2",
-        "host=db user=u password=hun#ter?2",
+        "host=db dbname=d user=u password=hun#ter?2",
     ],
 )
 def test_the_password_is_known_to_the_redactor_in_every_form(url):

@@ -54,13 +54,13 @@ def keys(app):
 @pytest.mark.parametrize(
     ("verdict", "reason"),
     [
-        ("RAISE EXCEPTION 'no %, please', NEW.name", "RaiseException of judge"),
-        ("RAISE EXCEPTION 'no' USING ERRCODE = 'SOLAR'", "SOLAR of judge"),
-        ("ASSERT false", "AssertFailure of judge"),
-        ("PERFORM 1 / 0", "DivisionByZero of judge"),
-        ("PERFORM missing FROM plants", "UndefinedColumn of judge"),
-        ("RAISE insufficient_privilege", "InsufficientPrivilege of judge"),
-        ("PERFORM repeat('x', 2000000000)", "ProgramLimitExceeded of judge"),
+        ("RAISE EXCEPTION 'no %, please', NEW.name", "RaiseException in function judge"),
+        ("RAISE EXCEPTION 'no' USING ERRCODE = 'SOLAR'", "SOLAR in function judge"),
+        ("ASSERT false", "AssertFailure in function judge"),
+        ("PERFORM 1 / 0", "DivisionByZero in function judge"),
+        ("PERFORM missing FROM plants", "UndefinedColumn in function judge"),
+        ("RAISE insufficient_privilege", "InsufficientPrivilege in function judge"),
+        ("PERFORM repeat('x', 2000000000)", "ProgramLimitExceeded in function judge"),
     ],
 )
 def test_whatever_a_trigger_says_of_a_row_costs_that_row(app, verdict, reason, count):
@@ -193,6 +193,24 @@ def test_refused_rows_are_offered_again_when_they_change_and_with_the_full_compa
     app.do("ALTER TABLE plants DROP CONSTRAINT small")
     assert sync(app, records, full_compare_hours=0) == Counts(created=100, unchanged=900)
     assert reasons(app) == {}
+
+
+def test_a_correction_that_is_refused_stays_refused_until_it_is_taken(app):
+    sync(app, plants(3))
+    app.do(
+        "UPDATE plants SET name = 'edited' WHERE vendor_plant_id = '2'",
+        "ALTER TABLE plants ADD CONSTRAINT kept CHECK (name <> 'Plant 2')",
+    )
+    refused = Counts(unchanged=2, rejected=1)
+
+    assert sync(app, plants(3), full_compare_hours=0) == refused
+    assert sync(app, plants(3)) == refused
+    assert sync(app, plants(3)) == refused
+    assert reasons(app) == {"2": "refused by the database: CheckViolation of kept"}
+
+    app.do("ALTER TABLE plants DROP CONSTRAINT kept", "DELETE FROM vendorsync.quarantine")
+    assert sync(app, plants(3)) == Counts(updated=1, unchanged=2)
+    assert sync(app, plants(3)) == Counts(unchanged=3)
 
 
 def test_a_refused_change_leaves_the_row_as_it_was_and_takes_it_back_at_once(app):

@@ -18,6 +18,8 @@ UNKNOWN = "which PostgreSQL's own library does not know: remove it"
 TORN = "has a port that is no number, or an @, /, ? or # in its password as it is"
 FAULTS = {
     "": "is empty",
+    "postgresql://user:hunter2@db:5432": "names no database",
+    "host=db user=user password=hunter2": "names no database",
     f"'{GOOD}'": "stands in quotes: remove them",
     f"\u201c{GOOD}\u201d": "stands in quotes: remove them",
     f'{GOOD}"': "has a quote at its end: remove it",
@@ -124,11 +126,11 @@ def test_no_sentence_shows_what_may_be_a_password(text):
         "postgresql://u:hunter2@one:1,two:2/app?target_session_attrs=read-write",
         "postgresql://u:hunter2@[::1]:5432/app",
         "postgresql://db/app?user=u&password=hunter2&application_name=a@b",
-        "host=db\nuser=u\npassword=hunter2",
-        "host=db user=u password='hunter2'",
-        "password=hunter2 host=/var/run/postgresql",
-        "host=db password=hunter2 application_name='a b=c; d'",
-        "host=db password=hunter2 options='-c url=postgresql://x'",
+        "host=db\ndbname=d\nuser=u\npassword=hunter2",
+        "host=db dbname=d user=u password='hunter2'",
+        "password=hunter2 dbname=d host=/var/run/postgresql",
+        "host=db dbname=d password=hunter2 application_name='a b=c; d'",
+        "host=db dbname=d password=hunter2 options='-c url=postgresql://x'",
     ],
 )
 def test_what_libpq_reads_is_taken_as_it_reads_it(text):
@@ -136,5 +138,5 @@ def test_what_libpq_reads_is_taken_as_it_reads_it(text):
 
 
 def test_a_password_may_look_like_a_url_or_hold_any_sign():
-    assert passwords("host=db password=postgresql://x") == ["postgresql://x"]
+    assert passwords("host=db dbname=d password=postgresql://x") == ["postgresql://x"]
     assert passwords("postgresql://u:%5Ba%5D%3C%24%7Bb%7D@db/app") == ["[a]<${b}"]

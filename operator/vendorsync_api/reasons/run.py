@@ -72,7 +72,8 @@ class RunReason(StrEnum):
         ExitCode.OK,
         False,
         "Some records of the vendor could not be stored. The table vendorsync.quarantine has"
-        " the reason of each. All other records were written.",
+        " the reason of each. All other records were written. What your own tables refused is"
+        " offered again with the full compare, or with the next run once its row there is deleted.",
     )
     LISTING_INCOMPLETE = (
         "ListingIncomplete",
@@ -284,9 +285,9 @@ class RunReason(StrEnum):
         Result.FAILED,
         ExitCode.CREDENTIALS,
         True,
-        "Correct the credentials in the Secret. No further login is tried until the Secret"
-        " changes, so that the vendor does not lock the account. A run by hand tries the new"
-        " Secret at once. To allow one more try with the same Secret, delete the row of"
+        "Correct the credentials in the Secret, or the option that the message names. No further"
+        " login is tried until one of them changes, so that the vendor does not lock the account."
+        " A run by hand tries the new ones at once. To allow one more try with the same Secret, delete the row of"
         " vendorsync.blocks that has the message.",
     )
     ACCOUNT_SHARED = (

@@ -55,7 +55,7 @@ MARGIN: Final = 30.0
 LONGEST_REST = timedelta(days=1)
 RESTS = {kind.reason.value: kind for kind in (QuotaExhaustedError, AccountLockedError)}
 """Errors of a resting account by their reasons; any other is a ThrottledError."""
-NO_MORE = "no further login is tried until the Secret changes"
+NO_MORE = "no further login is tried until the Secret or the options change"
 TOO_LONG: Final = "another run has been logging in to the same account for too long"
 SHARED: Final = (
     "another program logs in to the same account and takes its token away again and again, so no"

@@ -83,8 +83,10 @@ class Refusal(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Name the fault and its place; the server's text would show values of the row."""
-        where = self.column or self.constraint or self.function
-        return f"refused by the database: {_title(self.state)}" + (f" of {where}" if where else "")
+        where = self.column or self.constraint
+        place = f" of {where}" if where else ""
+        place = place or (f" in function {self.function}" if self.function else "")
+        return f"refused by the database: {_title(self.state)}{place}"
 
 
 class Outcomes(Struct, frozen=True):

@@ -53,6 +53,15 @@ def store_statement(
     )
 
 
+def spoil_statement(vendor_id: int, stream: str, keys: Iterable[str]) -> Statement:
+    """Have the hashes of these records match no row, so that they are offered again."""
+    return Statement(
+        "UPDATE vendorsync.hashes SET hash = %(hash)s WHERE vendor_id = %(vendor)s"
+        " AND stream = %(stream)s AND key = ANY (%(keys)s)",
+        {"vendor": vendor_id, "stream": stream, "keys": sorted(keys), "hash": bytes(16)},
+    )
+
+
 def heads(digests: Iterable[bytes]) -> array[int]:
     """Return the first halves of digests as numbers, by which they are told apart in memory.
 
@@ -119,7 +128,9 @@ class Known:
 
         None if that is not known. A record whose new digest was not stored has its old one here.
         """
-        return None if self._heads is None else (self._heads | self._orphans) - self._met
+        if self._heads is None:
+            return None
+        return (self._heads - self._met) | (self._orphans - self._met)
 
     def replace(self, old: bytes, new: Mapping[str, bytes]) -> None:
         """Learn what was written instead of the digests `old`, one after the other."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.hashes import heads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence, Set
@@ -48,6 +49,8 @@ class Quarantine:
         """What is stored, the oldest first, with the digest of the row that was refused, if any."""
         self._seen: set[bytes] = set()
         self._refused: dict[bytes, bytes] = {}
+        self.refused_heads: frozenset[int] = frozenset()
+        """Of the digests of the rows that the database refused."""
         self._adding: dict[bytes, bytes | None] = {}
 
     def load_statement(self) -> Statement:
@@ -62,6 +65,7 @@ class Quarantine:
     def _learn(self, rows: Sequence[tuple[bytes, bytes | None]]) -> None:
         self._stored = dict(rows)
         self._refused = {row_hash: digest for digest, row_hash in rows if row_hash}
+        self.refused_heads = frozenset(heads(self._refused))
 
     def holds(self, row_hash: bytes) -> bool:
         """Tell whether the database refused this very row before; it counts as seen in this run."""

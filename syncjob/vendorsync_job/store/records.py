@@ -22,6 +22,7 @@ from vendorsync_job.store.upsert import PIECE, Upsert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from vendorsync_job.store.chunks import Chunks
     from vendorsync_job.store.connection import Database
@@ -111,8 +112,12 @@ class RecordComparison(Generic[Record]):
     def _refuse(self, rejections: Sequence[Rejection]) -> None:
         """Keep no record of what is rejected."""
 
-    def _is_refused(self, offer: Offer) -> bool:  # noqa: ARG002
-        """Tell whether the database refused this very row before; only a store remembers that."""
+    def _refused_heads(self) -> AbstractSet[int]:
+        """Return the heads of rows that the database refused; only a store remembers them."""
+        return frozenset()
+
+    def _is_refused(self, digest: bytes) -> bool:  # noqa: ARG002
+        """Tell whether the database refused this very row before."""
         return False
 
     def _sort_out(self, found: Iterable[Row | Rejection], refused: list[Rejection]) -> Counts:
@@ -124,18 +129,15 @@ class RecordComparison(Generic[Record]):
             else:
                 rows.append(row)
         known, counts = self._known.all(), Counts()
-        settled = known if known is not None and not self.full else frozenset()
-        offers = list(self._offers(rows, refused))
-        self._known.meet(head for _, _, head in offers)
-        others = [offer for offer in offers if offer[2] not in settled]
+        others = self._unsettled(rows, refused, known)
         counts.unchanged = len(rows) - len(others)
-        if counts.unchanged:
+        if counts.unchanged and self._changes:
             self._drop_all(rows, others, counts)
         for offer in others:
-            row, _, head = offer
+            row, digest, head = offer
             if not _is_storable(row):
                 refused.append(self._unstorable(row))
-            elif not self.full and self._is_refused(offer):
+            elif not self.full and self._is_refused(digest):
                 counts.rejected += 1
                 counts.duplicate += self._undecided.pop(row[0], None) is not None
                 self._drop_all([row], [], counts)
@@ -147,15 +149,26 @@ class RecordComparison(Generic[Record]):
                 self._change(offer, counts)
         return counts
 
-    def _offers(self, rows: list[Row], refused: list[Rejection]) -> Iterable[Offer]:
-        """Return rows with their digests; those that have none leave `rows` for `refused`."""
+    def _unsettled(
+        self, rows: list[Row], refused: list[Rejection], known: AbstractSet[int] | None
+    ) -> list[Offer]:
+        """Return the rows that no known digest settles; those without one leave `rows`."""
         try:
             digests = self._digests(rows)
         except UnicodeError:
             refused += [self._unstorable(row) for row in rows if not _is_storable(row)]
             rows[:] = filter(_is_storable, rows)
             digests = self._digests(rows)
-        return zip(rows, digests, hashes.heads(digests), strict=True)
+        heads = hashes.heads(digests)
+        self._known.meet(heads)
+        settled = frozenset[int]() if known is None or self.full else known
+        doubted = self._refused_heads()
+        # Most records of most runs come no further.
+        return [
+            (rows[place], digests[place], head)
+            for place, head in enumerate(heads)
+            if head not in settled or head in doubted
+        ]
 
     def _drop_all(self, rows: Sequence[Row], others: Sequence[Offer], counts: Counts) -> None:
         """Let no change wait whose record came again as one that is not to be written."""
@@ -294,8 +307,11 @@ class RecordStore(RecordComparison[Record]):
     def _refuse(self, rejections: Sequence[Rejection]) -> None:
         self._rejections += [item for item in rejections if self._quarantine.has_news(item)]
 
-    def _is_refused(self, offer: Offer) -> bool:
-        return self._quarantine.holds(offer[1])
+    def _refused_heads(self) -> AbstractSet[int]:
+        return self._quarantine.refused_heads
+
+    def _is_refused(self, digest: bytes) -> bool:
+        return self._quarantine.holds(digest)
 
     def _write(self, exchange: Exchange, changes: dict[str, Offer]) -> Chunk:
         totals = self._chunks.totals
@@ -323,6 +339,7 @@ class RecordStore(RecordComparison[Record]):
             *self._quarantine.add_statements(
                 [*self._rejections, *refused.values()], {key: changes[key][1] for key in refused}
             ),
+            *self._spoil(self._repairs & refused.keys()),
             *self._stream.move_statements(),
         ]
         return Chunk(
@@ -336,6 +353,12 @@ class RecordStore(RecordComparison[Record]):
             closing,
             done,
         )
+
+    def _spoil(self, keys: AbstractSet[str]) -> list[Statement]:
+        """Let no digest say of rows that they are as the vendor has them, for these are not."""
+        if not keys:
+            return []
+        return [hashes.spoil_statement(self._chunks.lease.vendor_id, self._table.name, keys)]
 
     def _learn(self, chunk: Chunk) -> None:
         """Know the digests that were written."""

@@ -228,6 +228,7 @@ def _fault_of_values(found: Mapping[str, Any]) -> str | None:
     checks: tuple[Callable[[Mapping[str, Any]], Iterator[str]], ...] = (
         _placeholders,
         _hosts,
+        _names,
         _ports,
         _tls_modes,
         _numbers,
@@ -244,6 +245,12 @@ def _placeholders(found: Mapping[str, Any]) -> Iterator[str]:
 def _hosts(found: Mapping[str, Any]) -> Iterator[str]:
     if not (found.get("host") or found.get("hostaddr") or found.get("service")):
         yield "names no host"
+
+
+def _names(found: Mapping[str, Any]) -> Iterator[str]:
+    # libpq would take the role's name for it, and `migrate` make tables wherever that leads.
+    if not (found.get("dbname") or found.get("service")):
+        yield "names no database"
 
 
 def _ports(found: Mapping[str, Any]) -> Iterator[str]:
