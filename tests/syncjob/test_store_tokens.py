@@ -139,7 +139,8 @@ def test_refused_credentials_are_tried_once_until_they_change(tokens):
 
     assert vendor.logins == 1
     assert messages == {
-        "Solarman refuses the password; no further login is tried until the Secret or the options change"
+        "Solarman refuses the password; no further login is tried until the Secret or the options"
+        " change"
     }
     changed = tokens(of=account(b"g" * 32))
     changed.check()

@@ -287,8 +287,8 @@ class RunReason(StrEnum):
         True,
         "Correct the credentials in the Secret, or the option that the message names. No further"
         " login is tried until one of them changes, so that the vendor does not lock the account."
-        " A run by hand tries the new ones at once. To allow one more try with the same Secret, delete the row of"
-        " vendorsync.blocks that has the message.",
+        " A run by hand tries the new ones at once. To allow one more try with the same Secret,"
+        " delete the row of vendorsync.blocks that has the message.",
     )
     ACCOUNT_SHARED = (
         "AccountShared",
