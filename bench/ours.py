@@ -7,6 +7,7 @@ import uuid
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from bench.database import ORGANIZATION, VENDOR
@@ -69,7 +70,7 @@ class Writer:
         stored = self._stored()
         stored.begin()
         writing = time.perf_counter()
-        listing = Listing(pages, key=lambda plant: plant.vendor_plant_id)
+        listing = Listing(pages, key=attrgetter("vendor_plant_id"))
         progress = Progress()
         sync(listing, stored.records, progress, batch_size=BATCH, stop=NeverStops())
         written = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -60,7 +61,7 @@ class Plants(Struct, frozen=True):
         """Return the one listing that holds every plant."""
         return Listing(
             self.adapter.plants(session),
-            key=lambda plant: plant.vendor_plant_id,
+            key=attrgetter("vendor_plant_id"),
             page_size=self.adapter.policy.page_size,
         )
 
@@ -101,7 +102,7 @@ class Alerts(Struct, frozen=True):
         if not self.listing.per_plant:
             return Listing(
                 self.adapter.alerts(session, query),
-                key=lambda alert: alert.vendor_alert_id,
+                key=attrgetter("vendor_alert_id"),
                 page_size=self.adapter.policy.page_size,
             )
         if stored is None:

@@ -93,7 +93,7 @@ class Known:
         self._loaded = False
         self._heads: set[int] | None = set() if place.vendor_id is None else None
         self._orphans: set[int] = set()
-        self._met: set[int] = set()
+        self._met = array("Q")
         self.began_empty = False
         """No record of the vendor had a digest when all were read."""
 
@@ -118,19 +118,22 @@ class Known:
         (found,) = self._read(self._statements.known_of(), keys=keys)
         return set(found)
 
-    def meet(self, heads: Iterable[int]) -> None:
+    def meet(self, heads: array[int]) -> None:
         """Note the heads of records that were listed."""
         if self._heads is not None:
-            self._met.update(heads)
+            self._met.extend(heads)
 
     def unmet(self) -> set[int] | None:
         """Return the heads that were not met, those without a row among them.
 
         None if that is not known. A record whose new digest was not stored has its old one here.
+        The listing is over then: to spare a second set of a million, nothing else is known after.
         """
-        if self._heads is None:
-            return None
-        return (self._heads - self._met) | (self._orphans - self._met)
+        unmet, self._heads = self._heads, None
+        if unmet is not None:
+            unmet |= self._orphans
+            unmet.difference_update(self._met)
+        return unmet
 
     def replace(self, old: bytes, new: Mapping[str, bytes]) -> None:
         """Learn what was written instead of the digests `old`, one after the other."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from operator import attrgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec.json import Encoder
+from msgspec.structs import astuple
 from orjson import dumps
 from psycopg import sql
 
-from vendorsync_job.models import Rejection
+from vendorsync_job.models import Plant, Rejection
 from vendorsync_job.store.exchange import Statement
 from vendorsync_job.store.lookup import lookup
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
@@ -18,7 +19,7 @@ from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from vendorsync_job.models import Alert, Plant
+    from vendorsync_job.models import Alert
     from vendorsync_job.store.connection import Database
     from vendorsync_job.store.place import Place
     from vendorsync_job.store.tables import RecordTable
@@ -40,8 +41,12 @@ class RowMaker(Protocol[Record_contra]):
 
 def plant_rows(table: RecordTable) -> RowMaker[Plant]:
     """Return what makes rows of plants."""
-    values = attrgetter(*table.row)
-    return lambda plants: map(values, plants)
+    fields = Plant.__struct_fields__
+    if table.row == fields:
+        # Twice as fast as attribute by attribute, and most tables have all columns.
+        return lambda plants: map(astuple, plants)
+    chosen = itemgetter(*map(fields.index, table.row))
+    return lambda plants: map(chosen, map(astuple, plants))
 
 
 class AlertRows:
@@ -100,12 +105,12 @@ class Digests:
 
     def __call__(self, rows: Sequence[Row]) -> list[bytes]:
         """Return the digest of each row; raises UnicodeError for text that is not Unicode."""
-        # Most records of most runs come no further: the encoder writes times and Decimals by
-        # itself, and a copied state costs half of a new one.
+        # Most records of most runs come no further: one call writes them all, times and Decimals
+        # too, no line break is left inside of a line, and a copied state costs half of a new one.
         copied, digests = self._start.copy, []
-        for written in map(Encoder().encode, rows):
+        for line in Encoder().encode_lines(rows).splitlines():
             state = copied()
-            state.update(written)
+            state.update(line)
             digests.append(state.digest())
         return digests
 
