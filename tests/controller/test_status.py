@@ -108,7 +108,7 @@ def test_a_failing_vendor_is_named_with_its_reason_and_the_other_keeps_its_succe
     assert conditions(found)["Degraded"] == ("True", "ActionRequired")
     assert message(found, "Degraded").startswith(
         "beta/plants: CredentialsRejected: it refused the login. Correct the credentials in the"
-        " Secret."
+        " Secret, or the option that the message names."
     )
     assert found.vendors[0].result == "Succeeded"
     assert found.display is not None

@@ -47,7 +47,7 @@ template:
 {{- /* A Job cannot be changed, and a finished one does not run again: its name follows whatever it
        would do differently. */ -}}
 {{- define "vendorsync.migration" -}}
-{{- $schema := 3 -}}
+{{- $schema := 4 -}}
 {{- $inputs := printf "%d\n%s" $schema (include "vendorsync.migration-spec" .) | sha256sum | trunc 6 -}}
 {{- $version := regexReplaceAll "[^a-z0-9]+" (lower .Chart.AppVersion) "-" | trunc 7 | trimSuffix "-" -}}
 {{- printf "%s-migrate-%s-%s" (include "vendorsync.name" .) $version $inputs -}}
