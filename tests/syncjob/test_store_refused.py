@@ -294,6 +294,19 @@ def test_the_quarantine_has_an_end_though_no_listing_is_complete(app):
     assert app.value("SELECT count(*) FROM vendorsync.quarantine WHERE key LIKE '2-%%'") == 600
 
 
+def test_a_complete_listing_clears_what_an_earlier_release_left_above_the_end(app):
+    app.do(
+        "INSERT INTO vendorsync.quarantine"
+        " (vendor_id, stream, digest, key, reason, record, run_id)"
+        " SELECT 1, 'plants', decode(md5(n::text), 'hex'), n, 'old', '{}', gen_random_uuid()"
+        " FROM generate_series(1, 1100) AS n"
+    )
+    assert app.value("SELECT count(*) FROM vendorsync.quarantine") > KEPT
+
+    assert sync(app, plants(3)) == Counts(created=3)
+    assert reasons(app) == {}
+
+
 def test_a_run_reads_of_years_of_alerts_those_that_are_listed(app):
     sync(app, plants(1))
     with stored_run(app, stream="alerts") as run:

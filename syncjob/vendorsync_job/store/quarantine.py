@@ -52,6 +52,7 @@ class Quarantine:
         self.refused_heads: frozenset[int] = frozenset()
         """Of the digests of the rows that the database refused."""
         self._adding: dict[bytes, bytes | None] = {}
+        self._leaving: list[bytes] = []
 
     def load_statement(self) -> Statement:
         """Return what reads which records are there already, and learns them."""
@@ -87,7 +88,7 @@ class Quarantine:
 
         `row_hashes` has the digest of each row that the database refused, by key.
         """
-        rows, self._adding = {}, {}
+        rows, self._adding, self._leaving = {}, {}, []
         for rejection in rejections:
             digest = _digest(rejection)
             row_hash = row_hashes.get(rejection.key or "")
@@ -96,9 +97,10 @@ class Quarantine:
                 self._adding[digest] = row_hash
         if not rows:
             return []
+        self._leaving = self._surplus(rows.keys())
         values = [{"digest": digest.hex(), **row} for digest, row in rows.items()]
         return [
-            *self._delete_statements(self._surplus(rows.keys())),
+            *self._delete_statements(self._leaving),
             Statement(
                 "INSERT INTO vendorsync.quarantine AS stored"
                 " (vendor_id, stream, digest, key, reason, record, row_hash, run_id)"
@@ -114,10 +116,10 @@ class Quarantine:
 
     def settled(self) -> None:
         """Know that the records of `add_statements` are stored."""
-        for digest in self._surplus(self._adding.keys()):
+        for digest in self._leaving:
             del self._stored[digest]
         self._stored |= self._adding
-        self._adding = {}
+        self._adding, self._leaving = {}, []
 
     def forget_statements(self) -> list[Statement]:
         """Return what deletes the rows that a complete listing did not bring again, if any."""
