@@ -45,8 +45,6 @@ TRANSIENT_CLASSES = {"08", "40", "53", "57", "58"}
 TRANSIENT = {LOCK_NOT_AVAILABLE, OBJECT_IN_USE, "25006", "25P03", "25P04"}
 PLAINLY = {"53100": "its disk is full", "58030": "it cannot read or write its files"}
 """In place of texts that name files and blocks, which change from run to run."""
-
-
 UNENCRYPTED = (
     "the connection to database %s is not encrypted: passwords and rows can be read on the way; add"
     " sslmode=verify-full and sslrootcert=FILE to the database URL, or at least sslmode=require"

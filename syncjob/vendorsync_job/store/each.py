@@ -8,7 +8,7 @@ round trip for each row would take a minute and a half where 10,000 of them are 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 import psycopg
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from vendorsync_job.store.exchange import Exchange
     from vendorsync_job.store.rows import Row
+
+Answer = TypeVar("Answer")
 
 PIECE = 500
 """Rows of one block, so that no block comes near the time-out of a statement."""
@@ -99,11 +101,22 @@ class Outcomes(Struct, frozen=True):
     refused: list[tuple[Row, Refusal]]
 
 
-def may_be_of_rows(error: psycopg.Error) -> bool:
-    """Tell whether a refusal may be the fault of single rows, so that the others are worth a try.
+def try_all(exchange: Exchange, send: Callable[[], Answer]) -> Answer | psycopg.Error:
+    """Send what writes all rows, behind a SAVEPOINT of its own; return its answer or a refusal.
 
-    What passes by itself is not, nor is a broken connection.
+    A refusal is returned if it may be the fault of single rows, so that `run_each` is worth a try,
+    and what was written is undone. What passes by itself and a broken connection are raised.
     """
+    try:
+        return send()
+    except psycopg.Error as error:
+        if not _may_be_of_rows(error):
+            raise
+        exchange.refused()
+        return error
+
+
+def _may_be_of_rows(error: psycopg.Error) -> bool:
     state = error.sqlstate
     if state is None:
         return isinstance(error, psycopg.DataError)

@@ -33,6 +33,11 @@ class Statement(Veiled, frozen=True):
     read: Callable[[list[Any]], Any] = list
 
 
+def read(statements: Iterable[Statement], answers: Iterable[list[Any]]) -> list[Any]:
+    """Return what is read from the rows that answer each statement."""
+    return [asked.read(rows) for asked, rows in zip(statements, answers, strict=True)]
+
+
 SAVEPOINT = Statement("SAVEPOINT piece")
 RELEASE = Statement("RELEASE SAVEPOINT piece")
 ROLLBACK_TO_SAVEPOINT = Statement("ROLLBACK TO SAVEPOINT piece")
@@ -75,8 +80,7 @@ class Exchange:
 
     def ask(self, *statements: Statement) -> list[Any]:
         """Send the statements in one message and return what is read from the answer of each."""
-        answers = self.run(*statements)
-        return [asked.read(rows) for asked, rows in zip(statements, answers, strict=True)]
+        return read(statements, self.run(*statements))
 
     def commit(self, *statements: Statement) -> list[Any]:
         """Send the statements and COMMIT in one message; the transaction is over then.

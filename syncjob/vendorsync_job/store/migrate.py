@@ -13,7 +13,7 @@ from psycopg import sql
 
 from vendorsync_job.errors import SchemaMismatchError
 from vendorsync_job.store.connection import Database, Timeouts, quoted
-from vendorsync_job.store.policies import secure
+from vendorsync_job.store.policies import COLUMNS, secure
 from vendorsync_job.store.rights import truth
 from vendorsync_job.store.run_role import RunRole, set_up
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 LATEST = 4
 LOCK = 0x7665_6E64_6F72  # "vendor"
-APPLICATION = ("organizations", "vendors", "plants", "alerts")
+APPLICATION = tuple(COLUMNS)
+"""Tables that are made where an application has none of them."""
 APPLICATION_PREFIX = "application_"
 
 

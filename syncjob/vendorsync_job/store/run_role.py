@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
@@ -13,7 +13,7 @@ from vendorsync_job.store.rights import grant
 from vendorsync_job.store.url import parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from vendorsync_job.store.connection import Cursor
 
@@ -37,7 +37,7 @@ class RunRole(Veiled, frozen=True):
                 "the run role's URL needs a user and a password;"
                 " write postgresql://user:password@host:5432/database"
             )
-        return cls(str(found["user"]), str(found["password"]), _logs_in(url))
+        return cls(str(found["user"]), str(found["password"]), _logs_in(found))
 
 
 def set_up(cursor: Cursor, schema: str, role: RunRole) -> Iterator[str]:
@@ -46,9 +46,9 @@ def set_up(cursor: Cursor, schema: str, role: RunRole) -> Iterator[str]:
     yield from grant(cursor, schema, role.name)
 
 
-def _logs_in(url: str) -> bool:
+def _logs_in(found: Mapping[str, Any]) -> bool:
     try:
-        psycopg.connect(**{**parameters(url), "connect_timeout": 5}).close()
+        psycopg.connect(**{**found, "connect_timeout": 5}).close()
     except psycopg.Error:
         return False
     return True

@@ -86,13 +86,11 @@ class Upsert:
         if staged:
             # Outside the try: a right that is missing here is no fault of a row.
             exchange.run(SAVEPOINT, Statement(self._statements.stage()))
-        try:
-            count, created, keys = (self._staged if staged else self._sent)(exchange, rows)
-        except psycopg.Error as error:
-            if not each.may_be_of_rows(error):
-                raise
-            exchange.refused()
-            return error
+        send = self._staged if staged else self._sent
+        answer = each.try_all(exchange, lambda: send(exchange, rows))
+        if isinstance(answer, psycopg.Error):
+            return answer
+        count, created, keys = answer
         written.created += created
         written.updated += count - created
         if count < len(rows):
@@ -126,16 +124,17 @@ class Upsert:
         outcomes = each.run_each(exchange, upsert, rows, self._document)
         written.created += len(outcomes.new)
         written.updated += len(outcomes.changed)
-        at_fault = [self._is_of_row(refusal) for _, refusal in outcomes.refused]
-        if len(outcomes.refused) == len(rows) and not any(at_fault):
+        if len(outcomes.refused) == len(rows) and not any(
+            refusal.is_of_row or self._is_foreign(refusal) for _, refusal in outcomes.refused
+        ):
             raise error
         for row, refusal in outcomes.refused:
-            foreign = self._table.row_security and refusal.state == RIGHT_MISSING
-            self._refuse(row, FOREIGN if foreign else str(refusal), written)
+            reason = FOREIGN if self._is_foreign(refusal) else str(refusal)
+            self._refuse(row, reason, written)
         self._sort_out(exchange, outcomes.left, written)
 
-    def _is_of_row(self, refusal: each.Refusal) -> bool:
-        return refusal.is_of_row or (self._table.row_security and refusal.state == RIGHT_MISSING)
+    def _is_foreign(self, refusal: each.Refusal) -> bool:
+        return self._table.row_security and refusal.state == RIGHT_MISSING
 
     def _sort_out(self, exchange: Exchange, rows: Sequence[Row], written: Written) -> None:
         """Find out why rows were neither written nor refused."""

@@ -157,12 +157,11 @@ class Vanishing:
         self, has: Callable[[str], bool], *, complete: bool, unmet: Set[int] | None
     ) -> Survey:
         survey = Survey()
-        reads_some = unmet is not None and len(unmet) <= PAGE
-        if reads_some and unmet is not None:
-            packed = [head.to_bytes(8, byteorder) for head in unmet]
-            stored = self._pages(self._stored(SOME), heads=packed)
+        if unmet is None or len(unmet) > PAGE:
+            reads_all, stored = True, self._pages(self._stored(sql.SQL("true")))
         else:
-            stored = self._pages(self._stored(sql.SQL("true")))
+            packed = [head.to_bytes(8, byteorder) for head in unmet]
+            reads_all, stored = False, self._pages(self._stored(SOME), heads=packed)
         for key, absences, vanished, orphaned in stored:
             survey.live += not (vanished or orphaned)
             if has(key):
@@ -173,7 +172,7 @@ class Vanishing:
                 survey.orphans.append(key)
             elif complete and not vanished:
                 self._count_absent(survey, key, absences)
-        if reads_some and (survey.due or survey.absent):
+        if not reads_all and (survey.due or survey.absent):
             survey.live = self._count_live()
         return survey
 
@@ -246,19 +245,10 @@ class Vanishing:
         """Update the rows of these keys, or those of them that the database lets us; count them."""
         key = sql.Identifier("p", self._table.key)
         together = sql.SQL("{} AND {} = ANY (%(keys)s) RETURNING 1").format(query, key)
-        try:
-            _, updated, *_ = exchange.run(
-                SAVEPOINT,
-                Statement(together, self._values | {"keys": keys}),
-                CHECK_NOW,
-                RELEASE,
-            )
-        except psycopg.Error as error:
-            if not each.may_be_of_rows(error):
-                raise
-            exchange.refused()
-        else:
-            return len(updated)
+        update = Statement(together, self._values | {"keys": keys})
+        answer = each.try_all(exchange, lambda: exchange.run(SAVEPOINT, update, CHECK_NOW, RELEASE))
+        if not isinstance(answer, psycopg.Error):
+            return len(answer[1])
         alone = sql.SQL("{} AND {} = {} #>> '{{}}' RETURNING false").format(query, key, each.ITEM)
         outcomes = each.run_each(exchange, Statement(alone, self._values), [(key,) for key in keys])
         if outcomes.refused:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vendorsync_job.errors import DatabaseUnavailableError
-from vendorsync_job.store.exchange import Statement
+from vendorsync_job.store.exchange import Statement, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,8 +63,7 @@ class Writers:
                 asked = opening()
                 entered, *answers = exchange.run(self._place_statement(), *asked)
                 if entered:
-                    read = [one.read(rows) for one, rows in zip(asked, answers, strict=True)]
-                    return work(exchange, read)
+                    return work(exchange, read(asked, answers))
             if self._clock() > end:
                 raise WritersBusyError(
                     f"database {database.where} has all {self._limit} writers busy"
