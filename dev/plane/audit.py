@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -93,18 +93,18 @@ class AuditLog:
         """Return how many requests of each verb and resource there were since the mark."""
         return Counter((found.verb, found.resource) for found in self.requests(user))
 
-    def pod_lists(self, user: str) -> Counter[str]:
-        """Return how often a user asked for the pods of each Job; one list may ask for several."""
-        selectors = (
-            parse_qs(urlsplit(found.uri).query)["labelSelector"][0]
-            for found in self.requests(user)
-            if (found.verb, found.resource) == ("list", "pods")
-        )
-        return Counter(
-            job
-            for selector in selectors
-            for job in selector.partition(" in (")[2].removesuffix(")").split(",")
-        )
+    def pod_lists(self, user: str) -> dict[str, list[str]]:
+        """Return when a user was told of the pods of each Job; one list may tell of several.
+
+        The times are those of `Request.at`. A list that was refused told nothing.
+        """
+        found = defaultdict(list)
+        for answer in self.answers(user):
+            if (answer.verb, answer.resource, answer.code) == ("list", "pods", 200):
+                selector = parse_qs(urlsplit(answer.uri).query)["labelSelector"][0]
+                for job in selector.partition(" in (")[2].removesuffix(")").split(","):
+                    found[job].append(answer.at)
+        return dict(found)
 
     def _read(self, stage: str) -> Iterator[Request]:
         end = self._end()

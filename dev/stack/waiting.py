@@ -27,3 +27,20 @@ def until(
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not come within {seconds:g} s")
         time.sleep(every)
+
+
+def settled(read: Callable[[], Answer], *, calm: float = 5, seconds: float = 60) -> Answer:
+    """Return what `read` gave all the time for `calm` seconds, or raise TimeoutError.
+
+    For what ends without a sign of its end.
+    """
+    last, since = read(), time.monotonic()
+
+    def is_calm() -> bool:
+        nonlocal last, since
+        if (found := read()) != last:
+            last, since = found, time.monotonic()
+        return time.monotonic() - since >= calm
+
+    until(is_calm, f"{calm:g} s without a change", seconds=seconds)
+    return last

@@ -20,8 +20,8 @@ from vendorsync_operator import handlers, main
 from vendorsync_operator.watch.intake import Intake, session
 
 PATH = f"/apis/{API_VERSION}/{PLURAL}"
-SILENCE = 0.3
-"""Seconds after which kopf gives up a watch here."""
+PATIENT, IMPATIENT = 60, 0.3
+"""Seconds of silence after which kopf gives up a watch: no test lasts so long, or soon."""
 
 NAMESPACES = {
     "name": "namespaces",
@@ -142,8 +142,8 @@ BOOKMARK = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}
 class Game:
     """A server's pages and watches, what becomes of them, and what the stream tells of itself."""
 
-    def __init__(self, pages=(), watches=(), patience=1000):
-        self.sink, self.server = Sink(), Server(pages, watches)
+    def __init__(self, pages=(), watches=(), patience=1000, silence=PATIENT):
+        self.sink, self.server, self.silence = Sink(), Server(pages, watches), silence
         self.trial = Trial("vendorsyncs", patience=patience)
         self.intake = Intake(self.sink, self.trial.stream)
 
@@ -182,7 +182,7 @@ class Game:
 
         settings = main.kopf_settings()
         settings.watching.reconnect_backoff = 0.01
-        settings.watching.inactivity_timeout = SILENCE
+        settings.watching.inactivity_timeout = self.silence
         settings.networking.error_backoffs = [0.01] * 20
         registry = handlers.registry(self.sink, server=url, session=open_session)
         tasks = await kopf.spawn_tasks(registry=registry, settings=settings, clusterwide=True)
@@ -275,7 +275,10 @@ def test_a_stream_that_ends_after_a_word_goes_on_without_a_rest():
 
 
 def test_a_watch_that_falls_silent_leads_to_a_list_since_the_server_may_be_behind_its_version():
-    game = run([page("a"), page("b")], [], lambda game: ("sweep", ["b"]) in game.sink.told)
+    def until(game):
+        return ("sweep", ["b"]) in game.sink.told
+
+    game = run([page("a"), page("b")], [], until, silence=IMPATIENT)
 
     assert game.asked[:4] == ["list ", "watch", "watch", "list "]
 
@@ -359,7 +362,7 @@ def test_kopf_gets_a_page_without_its_objects():
 @pytest.mark.promise("P10")
 def test_each_chunk_of_a_watch_is_a_sign_of_life_a_bookmark_too():
     quiet = run([page()], [], watching())
-    alive = run([page()], [[BOOKMARK], None], watching(2))
+    alive = run([page()], [[BOOKMARK]], watching(2))
 
     # The list, the beginning of each watch, and the bookmark.
     assert quiet.trial.pulse.count <= 2

@@ -31,7 +31,7 @@ def trust(running):
 
 @pytest.fixture(scope="session")
 def http(trust):
-    with httpx.Client(verify=trust, timeout=5) as client:
+    with httpx.Client(verify=trust, timeout=60) as client:
         yield client
 
 

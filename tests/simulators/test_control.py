@@ -145,7 +145,7 @@ def test_fifty_clients_at_once(control, solarman, trust):
     solarman.login()
 
     def read(page):
-        with httpx.Client(verify=trust, timeout=10) as http:
+        with httpx.Client(verify=trust, timeout=60) as http:
             body = {"page": page, "size": 1}
             url = solarman.sim.solarman_url + SOLARMAN_LIST
             return http.post(url, json=body, headers=solarman.headers).json()["stationList"][0]

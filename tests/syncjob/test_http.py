@@ -52,7 +52,7 @@ def client(sim):
     def make(origin=None, **settings):
         defaults = {
             "adapter_title": "Sim",
-            "limits": Limits(total=5),
+            "limits": Limits(total=60),
             "sleep": lambda _seconds: None,
         }
         private, ca_file = settings.pop("allow_private", True), settings.pop("ca_file", sim.ca_file)
