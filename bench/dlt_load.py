@@ -10,6 +10,7 @@ look at single values.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -32,6 +33,7 @@ def serve(url: str, folder: str) -> None:
     for line in sys.stdin:
         with Path(json.loads(line)["file"]).open(encoding="utf-8") as file:
             rows = [json.loads(row) for row in file]
+        gc.freeze()
         started = time.perf_counter()
         pipeline.run(
             pa.Table.from_pylist(rows) if os.environ.get("BENCH_ARROW") else rows,

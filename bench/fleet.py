@@ -21,7 +21,7 @@ from vendorsync_job.vendors.solarman import SolarmanAdapter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from vendorsync_job.models import Page, Plant
+    from vendorsync_job.models import Fields, Page
 
 Row = dict[str, Any]
 
@@ -101,7 +101,11 @@ class OneToken:
         return request(self._token)
 
 
-def pages(fleet: Fleet | ListedRows) -> Iterator[Page[Plant]]:
-    """Yield the pages of a listing as Solarman's adapter reads them."""
-    adapter = SolarmanAdapter(FleetClient(fleet), {}, SOLARMAN.check_options({}))
-    return adapter.plants(OneToken())
+def pages(fleet: Fleet | ListedRows) -> Iterator[Page[Fields]]:
+    """Yield the pages of a listing as Solarman's adapter lists them."""
+    return adapter(fleet).plants(OneToken())
+
+
+def adapter(fleet: Fleet | ListedRows) -> SolarmanAdapter:
+    """Return the adapter of an account with these plants."""
+    return SolarmanAdapter(FleetClient(fleet), {}, SOLARMAN.check_options({}))

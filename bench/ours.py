@@ -1,4 +1,4 @@
-"""The product's write path, from pages of normalised plants to the last commit."""
+"""The product's write path, from pages of Solarman's plants to the last commit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import attrgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from bench.database import ORGANIZATION, VENDOR
@@ -19,16 +19,17 @@ from vendorsync_job.report import Outcome
 from vendorsync_job.store import schema
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.place import Place
-from vendorsync_job.store.rows import plant_rows
+from vendorsync_job.store.rows import PlantRows
 from vendorsync_job.store.run_row import RunRow
 from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
 from vendorsync_job.sync import Progress, sync
+from vendorsync_job.vendors.solarman import PLANT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from vendorsync_api.run import RunReport
-    from vendorsync_job.models import Counts, Page, Plant
+    from vendorsync_job.models import Counts, Fields, Page
     from vendorsync_job.store.tables import RecordTable
 
 BATCH: Final = RunSpec.model_fields["batch_size"].default
@@ -64,13 +65,13 @@ class Writer:
     database: Database
     table: RecordTable
 
-    def run(self, pages: Iterable[Page[Plant]]) -> Taken:
+    def run(self, pages: Iterable[Page[Fields]]) -> Taken:
         """Make one run of these pages."""
         started = time.perf_counter()
         stored = self._stored()
         stored.begin()
         writing = time.perf_counter()
-        listing = Listing(pages, key=attrgetter("vendor_plant_id"))
+        listing = Listing(pages, key=itemgetter(0))
         progress = Progress()
         sync(listing, stored.records, progress, batch_size=BATCH, stop=NeverStops())
         written = time.perf_counter()
@@ -79,7 +80,7 @@ class Writer:
         done = time.perf_counter()
         return Taken(written - writing, done - started, progress.counts)
 
-    def _stored(self) -> StoredRun[Plant]:
+    def _stored(self) -> StoredRun[Fields]:
         row = RunRow(
             id=uuid.uuid4(),
             vendor_id=VENDOR,
@@ -95,7 +96,7 @@ class Writer:
             self.table,
             place,
             row,
-            plant_rows(self.table),
+            PlantRows(self.table, PLANT),
             StoredRunSettings(owner="bench", writers=5),
         )
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import sql
 
 from bench.database import ORGANIZATION, VENDOR
+from vendorsync_job.models import Rejection
+from vendorsync_job.vendors.solarman import PLANT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
     import psycopg
 
-    from vendorsync_job.models import Plant
+    from vendorsync_job.models import Fields, Page, Plant, Read
 
 BATCH: Final = 100
 COLUMNS: Final = (
@@ -51,8 +53,9 @@ def statement(rows: int) -> bytes:
     return made.as_bytes(None)
 
 
-def write(connection: psycopg.Connection[Any], plants: Sequence[Plant]) -> None:
-    """Write all plants; the connection commits each statement."""
+def write(connection: psycopg.Connection[Any], pages: Iterable[Page[Fields]]) -> None:
+    """Read and write all plants; the connection commits each statement."""
+    plants = [found.record for found in _read(pages)]
     for first in range(0, len(plants), BATCH):
         batch = plants[first : first + BATCH]
         values = [
@@ -66,3 +69,11 @@ def write(connection: psycopg.Connection[Any], plants: Sequence[Plant]) -> None:
             )
         ]
         connection.execute(statement(len(batch)), values)
+
+
+def _read(pages: Iterable[Page[Fields]]) -> Iterator[Read[Plant]]:
+    for page in pages:
+        for found in map(PLANT, page.records):
+            if isinstance(found, Rejection):
+                raise TypeError(found.reason)
+            yield found

@@ -131,6 +131,8 @@ def _stream(run: Run, inputs: Inputs) -> Outcome:
     # Here, since a run that the gate turns away shall pay for neither psycopg nor httpx.
     from vendorsync_job.stream import sync_stream  # noqa: PLC0415
 
+    # What is loaded stays, so nobody has to look at it again.
+    gc.freeze()
     gc.enable()
     return sync_stream(run, inputs)
 

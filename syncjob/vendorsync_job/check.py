@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from vendorsync_job.access import access_of
 from vendorsync_job.listing import Listing
+from vendorsync_job.models import Rejection
 from vendorsync_job.mounts import Mounts, secrets_of
 from vendorsync_job.session import AccountSession
 from vendorsync_job.settings import policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from vendorsync_api.run import RunSpec
-    from vendorsync_job.models import Grant, Plant, Token
+    from vendorsync_job.models import Fields, Grant, Plant, Read, Token
+    from vendorsync_job.ports import VendorAdapter
     from vendorsync_job.run import Setting
 
 FIRST = 5
-"""Names that are shown."""
+"""Names and reasons that are shown."""
 
 
 @dataclass
@@ -61,18 +64,24 @@ class Finding:
     run_needs: list[str] = field(default_factory=list)
     """Folders of Secrets that a run wants and a check does not, as far as they are missing."""
 
-    def read(self, plants: Listing[Plant]) -> None:
+    def read(self, plants: Listing[Fields], adapter: VendorAdapter) -> None:
         """Read all plants; raises the error that ends their listing early."""
         for page in plants:
-            names = [plant.name for plant in page.records]
-            self.plants += len(names)
-            self.names += names[: FIRST - len(self.names)]
-            self.dropped += page.dropped
-            self.reasons += [rejection.reason for rejection in page.rejected][:1]
+            self._read([*page.rejected, *map(adapter.plant, page.records)])
         if plants.error is not None:
             raise plants.error
-        self.rejected, self.duplicates = plants.rejected, plants.duplicates
+        self.duplicates = plants.duplicates
         self.complete, self.doubt = plants.complete, plants.doubt
+
+    def _read(self, found: Iterable[Read[Plant] | Rejection]) -> None:
+        for each in found:
+            if isinstance(each, Rejection):
+                self.rejected += 1
+                self.reasons += [each.reason][: FIRST - len(self.reasons)]
+            else:
+                self.plants += 1
+                self.names += [each.record.name][: FIRST - len(self.names)]
+                self.dropped += each.dropped
 
     def lines(self) -> list[str]:
         """Return the finding for people."""
@@ -131,10 +140,10 @@ def check(spec: RunSpec, setting: Setting, hide: Callable[..., None]) -> Finding
         session = AccountSession(MemoryTokens(hide), log_in, setting.now)
         listing = Listing(
             vendor.adapter.plants(session),
-            key=lambda plant: plant.vendor_plant_id,
+            key=itemgetter(0),
             page_size=policy.page_size,
         )
         finding = Finding(access.endpoint.origin, run_needs=mounts.absent_for_run())
-        finding.read(listing)
+        finding.read(listing, vendor.adapter)
     finding.companies = [f"{key} ({name})" if name else key for key, name in companies.items()]
     return finding

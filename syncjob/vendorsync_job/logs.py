@@ -38,6 +38,11 @@ def context(**values: object) -> Iterator[None]:
         _CONTEXT.reset(token)
 
 
+def log_dropped(log: logging.Logger, why: str) -> None:
+    """Log the first value that a record does without."""
+    log.warning("a value cannot be stored, and its record does without: %s", why)
+
+
 def configure(
     *, text: bool, stream: TextIO | None = None, level: int = logging.INFO
 ) -> logging.Handler:

@@ -88,10 +88,20 @@ class Rejection(Struct, frozen=True):
 
 
 Record_co = TypeVar("Record_co", covariant=True)
+Fields = tuple[Any, ...]
+"""A record as the vendor listed it: its key, then the values that it is read from."""
+
+
+class Read(Struct, Generic[Record_co], frozen=True):
+    """What was read from fields."""
+
+    record: Record_co
+    dropped: tuple[str, ...] = ()
+    """Of each value that the record has to do without, since it cannot be stored: why."""
 
 
 class Page(Struct, Generic[Record_co], frozen=True):
-    """One page of a listing, normalised: what can be stored, and what cannot."""
+    """One page of a listing: records, some of which are fields yet, and what cannot be stored."""
 
     records: tuple[Record_co, ...]
     rejected: tuple[Rejection, ...] = ()

@@ -9,9 +9,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from vendorsync_api.policy import Options, VendorPolicy
-    from vendorsync_job.models import Alert, AlertQuery, Grant, Page, Plant, Token
+    from vendorsync_job.models import (
+        Alert,
+        AlertQuery,
+        Fields,
+        Grant,
+        Page,
+        Plant,
+        Read,
+        Rejection,
+        Token,
+    )
 
 Answer = TypeVar("Answer")
+Record_co = TypeVar("Record_co", covariant=True)
 
 
 class Purpose(StrEnum):
@@ -75,6 +86,20 @@ class Session(Protocol):
         """
 
 
+class Reader(Protocol[Record_co]):
+    """Reads a record from its fields, and from nothing else.
+
+    So fields that are as they were need not be read again.
+    """
+
+    @property
+    def version(self) -> int:
+        """Another number when something else is read from the same fields; then all are read."""
+
+    def __call__(self, fields: Fields, /) -> Read[Record_co] | Rejection:
+        """Return the record, or why it cannot be stored."""
+
+
 class VendorAdapter(Protocol):
     """One vendor's paths and payloads, and nothing else.
 
@@ -91,8 +116,12 @@ class VendorAdapter(Protocol):
     def authenticate(self) -> Grant:
         """Log in once. Raises CredentialsRejectedError, never trying twice."""
 
-    def plants(self, session: Session) -> Iterator[Page[Plant]]:
-        """Yield the pages of all plants of the account, in the vendor's order."""
+    def plants(self, session: Session) -> Iterator[Page[Fields]]:
+        """Yield the pages of all plants of the account, in the vendor's order, to be read."""
+
+    @property
+    def plant(self) -> Reader[Plant]:
+        """What reads the plants that are listed."""
 
     def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:
         """Yield the pages of the alerts asked for; called only if the policy has `alerts`.

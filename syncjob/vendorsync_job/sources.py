@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from vendorsync_job.listing import Listing
 from vendorsync_job.models import AlertQuery
 from vendorsync_job.rounds import Round
 from vendorsync_job.store.active_plants import active_plants
-from vendorsync_job.store.rows import AlertRows, plant_rows
+from vendorsync_job.store.rows import AlertRows, PlantRows
 
 if TYPE_CHECKING:
     from vendorsync_api.policy import AlertListing
@@ -55,13 +55,13 @@ class Plants(Struct, frozen=True):
 
     def rows(self, database: Database, table: RecordTable, place: Place) -> RowMaker[Any]:  # noqa: ARG002
         """Return what makes rows of plants."""
-        return plant_rows(table)
+        return PlantRows(table, self.adapter.plant)
 
     def pages(self, session: Session, stored: StoredRun[Any] | None) -> Listing[Any]:  # noqa: ARG002
         """Return the one listing that holds every plant."""
         return Listing(
             self.adapter.plants(session),
-            key=attrgetter("vendor_plant_id"),
+            key=itemgetter(0),
             page_size=self.adapter.policy.page_size,
         )
 

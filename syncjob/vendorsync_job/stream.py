@@ -21,11 +21,11 @@ from vendorsync_job.store import bindings, schema
 from vendorsync_job.store.account_tokens import AccountTokens, TokenSettings
 from vendorsync_job.store.allowances import Declarer
 from vendorsync_job.store.ciphers import Ciphers
+from vendorsync_job.store.comparison import RecordComparison
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.ledger import Ledger, Spending
 from vendorsync_job.store.legacy import LegacyColumns
 from vendorsync_job.store.place import Place
-from vendorsync_job.store.records import RecordComparison
 from vendorsync_job.store.run_row import RunRow
 from vendorsync_job.store.slots import Slot
 from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
@@ -110,13 +110,13 @@ class OpenStream(Struct, frozen=True):
             guard=Guard(spec.vanish_after, spec.vanish_guard_percent),
             full_compare_hours=0 if run.setting.full_compare else spec.full_compare_hours,
         )
-        to_rows = source.rows(self.database, self.table, self.place)
+        rows = source.rows(self.database, self.table, self.place)
         return StoredRun(
             self.database,
             self.table,
             self.place,
             row,
-            to_rows,
+            rows,
             settings,
             sleep=run.setting.stop.sleep,
         )

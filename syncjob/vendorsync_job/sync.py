@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from vendorsync_job.errors import VendorError
+from vendorsync_job.logs import log_dropped
 from vendorsync_job.models import Counts
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Sink(Protocol[Record_contra]):
 def _told(page: Page[Any], settled: Counts) -> Counts:
     """Count the values that records of a page do without; the first is logged."""
     if page.dropped and not settled.values_dropped:
-        log.warning("a value cannot be stored, and its record does without: %s", page.dropped[0])
+        log_dropped(log, page.dropped[0])
     return Counts(values_dropped=len(page.dropped))
 
 

@@ -82,7 +82,7 @@ def test_every_hundredth_plant_changes_with_the_version():
     before = [plant for page in pages(Fleet(250)) for plant in page.records]
     after = [plant for page in pages(Fleet(250, version=1)) for plant in page.records]
 
-    changed = [old.vendor_plant_id for old, new in zip(before, after, strict=True) if old != new]
+    changed = [old[0] for old, new in zip(before, after, strict=True) if old != new]
 
     assert len(before) == 250
     assert changed == ["10000000", "10000100", "10000200"]

@@ -43,8 +43,9 @@ CARELESS = {
     "capacities_and_places_arrive_in_our_units": ('"kWp"', '"Wp"'),
     "a_capacity_that_is_gone_is_none_and_never_zero": (
         'row.get("peakKw")',
-        'row.get("peakKw", 0)',
+        'row.get("peakKw") or 0',
     ),
+    "nothing_of_the_live_values_is_what_a_plant_is_known_by": ('"peakKw", "pos', '"powerKw", "pos'),
     "a_token_that_dies_between_two_pages_is_renewed_once_and_no_page_is_lost": (
         'token_expired=frozenset({"TOKEN_UNKNOWN"})',
         "token_expired=frozenset()",

@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,22 +11,23 @@ from decimal import Decimal
 from pathlib import Path
 
 import psycopg
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict, astuple, replace
 
 from dev.stack.waiting import until
 from vendorsync_api.reasons import Result, Trigger
 from vendorsync_api.run import RunReport, RunSpec
-from vendorsync_job.models import Account, Alert, Counts, Page, Plant
+from vendorsync_job.models import Account, Alert, Counts, Fields, Page, Plant
 from vendorsync_job.store import schema
 from vendorsync_job.store.ciphers import Ciphers
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.migrate import migrate
 from vendorsync_job.store.place import Place
-from vendorsync_job.store.rows import AlertRows, plant_rows
+from vendorsync_job.store.rows import AlertRows, PlantRows
 from vendorsync_job.store.run_row import RunRow
 from vendorsync_job.store.stored_run import StoredRun, StoredRunSettings
 from vendorsync_job.store.tables import RecordTable
 from vendorsync_job.store.vanish import Guard
+from vendorsync_job.vendors.pages import RowReader
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RUN_PASSWORD = "run:pass/word@1"
@@ -171,6 +173,7 @@ def stored_run(
     table=None,
     owner=None,
     connect=Database,
+    rows=None,
     **options,
 ):
     """A run that holds its lease, on a connection of its own."""
@@ -187,17 +190,28 @@ def stored_run(
     )
     database = connect(app.run_url, organization_id=organization_id)
     where = place(organization_id, vendor_id)
-    to_rows = plant_rows(table) if stream == "plants" else AlertRows(database, table, where)
+    if rows is None:
+        rows = ReadPlants(table) if stream == "plants" else AlertRows(database, table, where)
     guard = Guard(options.pop("vanish_after", 3), options.pop("vanish_guard_percent", 20))
     sleeping = {"sleep": options.pop("sleep")} if "sleep" in options else {}
     settings = StoredRunSettings(owner or str(identity), 5, guard, **options)
-    stored = StoredRun(database, table, where, row, to_rows, settings, **sleeping)
+    stored = StoredRun(database, table, where, row, rows, settings, **sleeping)
     try:
         stored.begin()
         yield stored
         app.ask(stored.lease.free_statement())
     finally:
         database.close()
+
+
+class ReadPlants(PlantRows):
+    """Makes rows of plants that are read already."""
+
+    def __init__(self, table: RecordTable) -> None:
+        super().__init__(table, RowReader(lambda row: Plant(**row), *Plant.__struct_fields__))
+
+    def known_by(self, records: Sequence[Fields | Plant], /) -> list[Fields]:
+        return [astuple(record) for record in records if isinstance(record, Plant)]
 
 
 def settle(sink, records, rejected=()):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.syncjob.builders import (
+    ReadPlants,
     page,
     place,
     plant,
@@ -21,10 +22,9 @@ from tests.syncjob.builders import (
 from vendorsync_job.errors import SchemaMismatchError
 from vendorsync_job.listing import Listing
 from vendorsync_job.models import Counts, Rejection
+from vendorsync_job.store.comparison import RecordComparison
 from vendorsync_job.store.connection import Database
 from vendorsync_job.store.exchange import Exchange
-from vendorsync_job.store.records import RecordComparison
-from vendorsync_job.store.rows import plant_rows
 from vendorsync_job.sync import Progress, sync
 
 pytestmark = pytest.mark.postgres
@@ -141,7 +141,7 @@ def test_rows_that_are_equal_already_are_adopted_without_a_write(app):
 def previewed(app, records):
     table = record_table(app)
     with app.database() as database:
-        return settle(RecordComparison(database, table, place(), plant_rows(table)), records)
+        return settle(RecordComparison(database, table, place(), ReadPlants(table)), records)
 
 
 def test_a_dry_run_counts_rows_that_are_equal_already_as_unchanged(app):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from dev.simulators import Accounts, SolarmanAccount, SungrowAccount
 from dev.simulators.contract import GROUP, PLANTS, Cloud
+from tests.vendors.reading import PlantListing
 from vendorsync_api.policy import load_policy
 from vendorsync_job.http import HttpVendorClient, Limits
 from vendorsync_job.listing import Listing
@@ -166,7 +167,7 @@ class Vendor:
         client = HttpVendorClient(
             Endpoint(self.sim.url(self.cloud.name), allow_private=True, ca_file=self.sim.ca_file),
             adapter_title=load_policy(self.cloud.name).title,
-            limits=Limits(total=5),
+            limits=Limits(total=60),
             sleep=lambda _seconds: None,
         )
         self._clients.append(client)
@@ -181,7 +182,12 @@ class Vendor:
     def listing(self, **settings) -> Listing:
         adapter = self.adapter(**settings)
         pages = adapter.plants(self.session(adapter))
-        return Listing(pages, key=lambda plant: plant.vendor_plant_id, page_size=self.page_size)
+        return PlantListing(adapter, pages, page_size=self.page_size)
+
+    def fields(self):
+        """List the fields of all plants, which are not read."""
+        adapter = self.adapter()
+        return [plant for page in adapter.plants(self.session(adapter)) for plant in page.records]
 
     def alerts(self, *, zones=None, plant=None, plants=(), **settings) -> Listing:
         """List the alerts of the busy account, or of its first plant if that is the vendor's way.

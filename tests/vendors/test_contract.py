@@ -355,11 +355,11 @@ def test_a_capacity_in_another_unit_is_the_same_capacity(vendor, unit):
 
 
 @pytest.mark.fault("V14")
-def test_nothing_of_the_live_values_reaches_a_plant(vendor):
+def test_nothing_of_the_live_values_is_what_a_plant_is_known_by(vendor):
     def at_hour(hour):
         vendor.sim.set_clock(frozen_at=datetime(2026, 2, 2, hour, 30, tzinfo=INDIA).timestamp())
         sent = [row["row"] for row in vendor.sim.truth(vendor.cloud.name)]
-        return sent, plants(vendor.listing())
+        return sent, vendor.fields()
 
     rows_at_noon, at_noon = at_hour(12)
     rows_at_midnight, at_midnight = at_hour(0)

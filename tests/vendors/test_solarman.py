@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.vendors.clouds import CLOUDS
+from tests.vendors.reading import read
 from tests.vendors.recorded import RecordedClient, once_with
 from vendorsync_job.errors import (
     AccountLockedError,
@@ -51,7 +52,7 @@ def adapter(*answers, options=None, **credentials):
 def listed(**changes):
     answer = {"success": True, "code": None, "total": 1, "stationList": [{**ROW, **changes}]}
     made, _ = adapter(answer)
-    return next(iter(made.plants(once_with("sim-token"))))
+    return read(made, next(iter(made.plants(once_with("sim-token")))))
 
 
 def test_the_login_sends_the_hash_of_the_password_and_one_identity():

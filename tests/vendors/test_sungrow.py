@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.vendors.clouds import CLOUDS
+from tests.vendors.reading import read
 from tests.vendors.recorded import RecordedClient, once_with
 from vendorsync_job.errors import (
     AccountLockedError,
@@ -51,7 +52,7 @@ def adapter(*answers):
 
 def listed(**changes):
     made, _ = adapter(wrapped({"rowCount": 1, "pageList": [{**ROW, **changes}]}))
-    return next(iter(made.plants(once_with("sim-token"))))
+    return read(made, next(iter(made.plants(once_with("sim-token")))))
 
 
 def test_the_login_sends_keys_in_header_and_body_and_the_password_as_it_is():

@@ -11,7 +11,7 @@ from msgspec.structs import astuple
 from orjson import dumps
 from psycopg import sql
 
-from vendorsync_job.models import Plant, Rejection
+from vendorsync_job.models import Plant, Read, Rejection
 from vendorsync_job.store.exchange import Statement
 from vendorsync_job.store.lookup import lookup
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
@@ -19,7 +19,8 @@ from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from vendorsync_job.models import Alert
+    from vendorsync_job.models import Alert, Fields
+    from vendorsync_job.ports import Reader
     from vendorsync_job.store.connection import Database
     from vendorsync_job.store.place import Place
     from vendorsync_job.store.tables import RecordTable
@@ -33,24 +34,43 @@ Record_contra = TypeVar("Record_contra", contravariant=True)
 
 
 class RowMaker(Protocol[Record_contra]):
-    """Makes rows of records, in their order; a record that has no row becomes a rejection."""
+    """Makes rows of records, and tells first by which values a record is known to be as it was."""
 
-    def __call__(self, records: Sequence[Record_contra], /) -> Iterable[Row | Rejection]:
-        """Yield what each record becomes."""
+    @property
+    def version(self) -> int:
+        """Another number when other rows are made of the same values."""
+
+    def known_by(self, records: Sequence[Record_contra], /) -> Iterable[Fields | Rejection]:
+        """Yield the key and these values of each record, or why it can have no row."""
+
+    def row(self, fields: Fields, /) -> Read[Row] | Rejection:
+        """Return the row of a record that is not, or may not be, as it was."""
 
 
-def plant_rows(table: RecordTable) -> RowMaker[Plant]:
-    """Return what makes rows of plants."""
-    fields = Plant.__struct_fields__
-    if table.row == fields:
-        # Twice as fast as attribute by attribute, and most tables have all columns.
-        return lambda plants: map(astuple, plants)
-    chosen = itemgetter(*map(fields.index, table.row))
-    return lambda plants: map(chosen, map(astuple, plants))
+class PlantRows:
+    """Makes rows of plants; one whose fields are known is not even read."""
+
+    def __init__(self, table: RecordTable, read: Reader[Plant]) -> None:
+        self.version = read.version
+        self._read = read
+        self._columns = itemgetter(*map(Plant.__struct_fields__.index, table.row))
+
+    def known_by(self, records: Sequence[Fields], /) -> Sequence[Fields]:
+        """Return the vendor's fields."""
+        return records
+
+    def row(self, fields: Fields, /) -> Read[Row] | Rejection:
+        """Read the plant."""
+        found = self._read(fields)
+        if isinstance(found, Rejection):
+            return found
+        return Read(self._columns(astuple(found.record)), found.dropped)
 
 
 class AlertRows:
     """Makes rows of alerts; plants.id is looked up for each plant that has alerts, once."""
+
+    version = 1
 
     def __init__(self, database: Database, table: RecordTable, place: Place) -> None:
         self._database = database
@@ -58,11 +78,15 @@ class AlertRows:
         self._columns = table.columns
         self._plants: dict[str, int | None] = {}
 
-    def __call__(self, alerts: Sequence[Alert], /) -> Iterator[Row | Rejection]:
+    def known_by(self, records: Sequence[Alert], /) -> Iterator[Row | Rejection]:
         """Yield the rows; an alert of a plant that is not in the table is rejected."""
         if "plant_id" in self._columns:
-            self._look_up({alert.vendor_plant_id for alert in alerts} - self._plants.keys())
-        return map(self._row, alerts)
+            self._look_up({alert.vendor_plant_id for alert in records} - self._plants.keys())
+        return map(self._row, records)
+
+    def row(self, fields: Fields, /) -> Read[Row]:
+        """Return the row that an alert is known by."""
+        return Read(fields)
 
     def _row(self, alert: Alert) -> Row | Rejection:
         plant_id = self._plants.get(alert.vendor_plant_id)
@@ -97,18 +121,18 @@ class AlertRows:
 
 
 class Digests:
-    """Digests of rows: 16 bytes each, over the key, the owned columns and their names."""
+    """Digests of what records are known by and of the owned columns' names: 16 bytes each."""
 
-    def __init__(self, table: RecordTable) -> None:
-        scope = repr((MAPPING_VERSION, table.name, table.row)).encode()
+    def __init__(self, table: RecordTable, version: int) -> None:
+        scope = repr((MAPPING_VERSION, version, table.name, table.row)).encode()
         self._start = blake2b(digest_size=16, person=blake2b(scope, digest_size=16).digest())
 
-    def __call__(self, rows: Sequence[Row]) -> list[bytes]:
-        """Return the digest of each row; raises UnicodeError for text that is not Unicode."""
+    def __call__(self, records: Sequence[Fields]) -> list[bytes]:
+        """Return the digest of each record; raises UnicodeError for text that is not Unicode."""
         # Most records of most runs come no further: one call writes them all, times and Decimals
         # too, no line break is left inside of a line, and a copied state costs half of a new one.
         copied, digests = self._start.copy, []
-        for line in Encoder().encode_lines(rows).splitlines():
+        for line in Encoder(order="deterministic").encode_lines(records).splitlines():
             state = copied()
             state.update(line)
             digests.append(state.digest())

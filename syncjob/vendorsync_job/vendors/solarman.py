@@ -19,7 +19,7 @@ from vendorsync_job.errors import (
 )
 from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
-from vendorsync_job.vendors.pages import numbered, read_page, read_token
+from vendorsync_job.vendors.pages import RowReader, numbered, read_page, read_token
 from vendorsync_job.vendors.refusals import Refusals
 from vendorsync_job.vendors.words import Words
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from vendorsync_api.policy import Options, VendorPolicy
-    from vendorsync_job.models import AlertQuery, Token
-    from vendorsync_job.ports import Session, VendorClient
+    from vendorsync_job.models import AlertQuery, Fields, Token
+    from vendorsync_job.ports import Reader, Session, VendorClient
 
 TOKEN_PATH: Final = "/account/v1.0/token"  # noqa: S105 - a path
 INFO_PATH: Final = "/account/v1.0/info"
@@ -108,13 +108,13 @@ class SolarmanAdapter:
         lifetime = normalise.whole(answer.get("expires_in"))
         return Grant(token, expires_in=None if lifetime is None else float(lifetime))
 
-    def plants(self, session: Session) -> Iterator[Page[Plant]]:
+    def plants(self, session: Session) -> Iterator[Page[Fields]]:
         """Yield the pages of all plants, up to an empty one.
 
         Raises ConfigurationError when there are none since the plants are those of a company.
         """
 
-        def read(number: int) -> Page[Plant]:
+        def read(number: int) -> Page[Fields]:
             page = _page(session.call(partial(self._list, number)))
             is_personal = self._organization is None
             if number > 1 or not is_personal or page.total or not page.is_last:
@@ -122,6 +122,11 @@ class SolarmanAdapter:
             return replace(page, doubt=self._companies_told(session))
 
         return numbered(read)
+
+    @property
+    def plant(self) -> Reader[Plant]:
+        """What reads the plants that are listed."""
+        return PLANT
 
     def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:
         """Yield the pages of one plant's alerts that began within 30 days before `query.until`.
@@ -216,9 +221,11 @@ def _companies(rows: object) -> list[str]:
     return found
 
 
-def _page(answer: Mapping[str, Any]) -> Page[Plant]:
+def _page(answer: Mapping[str, Any]) -> Page[Fields]:
     sender = f"{SOLARMAN.title} answered {LIST_PATH}"
-    return read_page(answer, _plant, rows="stationList", total="total", key="id", sender=sender)
+    return read_page(
+        answer, PLANT.fields, rows="stationList", total="total", key="id", sender=sender
+    )
 
 
 def _plant(row: normalise.Row) -> Plant:
@@ -238,6 +245,21 @@ def _plant(row: normalise.Row) -> Plant:
         STATUS(row.get("networkStatus")),
         normalise.unix_time(row.get("startOperatingTime"), "startOperatingTime"),
     )
+
+
+PLANT: Final = RowReader(
+    _plant,
+    "id",
+    "name",
+    "installedCapacity",
+    "locationLat",
+    "locationLng",
+    "locationAddress",
+    "regionTimezone",
+    "type",
+    "networkStatus",
+    "startOperatingTime",
+)
 
 
 def _station(plant: str | None) -> int | str | None:

@@ -17,7 +17,7 @@ from vendorsync_job.errors import (
 )
 from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
-from vendorsync_job.vendors.pages import numbered, read_page, read_token
+from vendorsync_job.vendors.pages import RowReader, numbered, read_page, read_token
 from vendorsync_job.vendors.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from vendorsync_api.policy import Options, VendorPolicy
-    from vendorsync_job.models import AlertQuery, Token
-    from vendorsync_job.ports import Session, VendorClient
+    from vendorsync_job.models import AlertQuery, Fields, Token
+    from vendorsync_job.ports import Reader, Session, VendorClient
 
 LOGIN_PATH: Final = "/openapi/login"
 LIST_PATH: Final = "/openapi/getPowerStationList"
@@ -119,7 +119,7 @@ class SungrowAdapter:
         token = read_token(result, "token", sender=f"{SUNGROW.title} answered {LOGIN_PATH}")
         return Grant(token, default_lifetime=DAY, companies=_companies(result))
 
-    def plants(self, session: Session) -> Iterator[Page[Plant]]:
+    def plants(self, session: Session) -> Iterator[Page[Fields]]:
         """Yield the pages of all plants that are not disabled, up to an empty one.
 
         Those that the vendor still connects are among them, which its default leaves out.
@@ -127,11 +127,16 @@ class SungrowAdapter:
         only = {} if self._organization is None else {"org_id": str(self._organization)}
         fields: dict[str, Any] = {"valid_flag": LISTED, **only}
 
-        def read(number: int) -> Page[Plant]:
+        def read(number: int) -> Page[Fields]:
             result = session.call(partial(self._list, LIST_PATH, number, **fields))
             return _page(result) if result else _nothing(number, NO_PLANTS)
 
         return numbered(read)
+
+    @property
+    def plant(self) -> Reader[Plant]:
+        """What reads the plants that are listed."""
+        return PLANT
 
     def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:
         """Yield the pages of all open faults of the account, up to an empty one.
@@ -223,9 +228,11 @@ def _wanted(page: Page[Alert], query: AlertQuery) -> Page[Alert]:
     )
 
 
-def _page(result: Mapping[str, Any]) -> Page[Plant]:
+def _page(result: Mapping[str, Any]) -> Page[Fields]:
     sender = f"{SUNGROW.title} answered {LIST_PATH}"
-    return read_page(result, _plant, rows="pageList", total="rowCount", key="ps_id", sender=sender)
+    return read_page(
+        result, PLANT.fields, rows="pageList", total="rowCount", key="ps_id", sender=sender
+    )
 
 
 def _plant(row: normalise.Row) -> Plant:
@@ -246,6 +253,22 @@ def _plant(row: normalise.Row) -> Plant:
             row.get("grid_connection_time"), normalise.zone(time_zone), "grid_connection_time"
         ),
     )
+
+
+PLANT: Final = RowReader(
+    _plant,
+    "ps_id",
+    "ps_name",
+    "total_capcity",
+    "latitude",
+    "longitude",
+    "ps_location",
+    "ps_current_time_zone",
+    "ps_type",
+    "ps_status",
+    "ps_fault_status",
+    "grid_connection_time",
+)
 
 
 def _capacity_kw(quantity: object) -> Decimal | None:

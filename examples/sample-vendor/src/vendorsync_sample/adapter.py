@@ -9,7 +9,7 @@ from vendorsync_job import normalise
 from vendorsync_job.errors import VendorContractError
 from vendorsync_job.models import Alert, Grant, Page, Plant
 from vendorsync_job.ports import Purpose
-from vendorsync_job.vendors.pages import numbered, read_page, read_token
+from vendorsync_job.vendors.pages import RowReader, numbered, read_page, read_token
 from vendorsync_job.vendors.refusals import Refusals
 from vendorsync_sample.policy import SAMPLE
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from vendorsync_api.policy import Options, VendorPolicy
-    from vendorsync_job.models import AlertQuery, Token
-    from vendorsync_job.ports import Session, VendorClient
+    from vendorsync_job.models import AlertQuery, Fields, Token
+    from vendorsync_job.ports import Reader, Session, VendorClient
 
 LOGIN_PATH: Final = "/v1/login"
 PLANTS_PATH: Final = "/v1/plants"
@@ -60,11 +60,16 @@ class SampleAdapter:
         lifetime = normalise.whole(result.get("expiresIn"))
         return Grant(token, expires_in=None if lifetime is None else float(lifetime))
 
-    def plants(self, session: Session) -> Iterator[Page[Plant]]:
+    def plants(self, session: Session) -> Iterator[Page[Fields]]:
         """Yield the pages of all plants, up to an empty one."""
         return numbered(
             lambda number: _plants(session.call(partial(self._list, PLANTS_PATH, number)))
         )
+
+    @property
+    def plant(self) -> Reader[Plant]:
+        """What reads the plants that are listed."""
+        return PLANT
 
     def alerts(self, session: Session, query: AlertQuery) -> Iterator[Page[Alert]]:  # noqa: ARG002
         """Yield the pages of all open alerts; this vendor takes no times."""
@@ -95,9 +100,9 @@ def _result(answer: Mapping[str, Any], path: str, *, login: bool = False) -> dic
     return result
 
 
-def _plants(result: Mapping[str, Any]) -> Page[Plant]:
+def _plants(result: Mapping[str, Any]) -> Page[Fields]:
     sender = f"{SAMPLE.title} answered {PLANTS_PATH}"
-    return read_page(result, _plant, rows="items", total="count", key="id", sender=sender)
+    return read_page(result, PLANT.fields, rows="items", total="count", key="id", sender=sender)
 
 
 def _plant(row: normalise.Row) -> Plant:
@@ -117,6 +122,11 @@ def _plant(row: normalise.Row) -> Plant:
         status=STATUS.get(str(row.get("state"))),
         commissioned_at=normalise.unix_time(row.get("since"), "since"),
     )
+
+
+PLANT: Final = RowReader(
+    _plant, "id", "title", "peakKw", "position", "address", "zone", "kind", "state", "since"
+)
 
 
 def _alerts(result: Mapping[str, Any]) -> Page[Alert]:

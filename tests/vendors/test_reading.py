@@ -1,0 +1,106 @@
+"""What is taken from a row, what is read from it, and that a change of the latter is told."""
+
+from hashlib import sha256
+
+import pytest
+
+from tests.vendors.clouds import CLOUDS
+from tests.vendors.test_solarman import ROW as SOLARMAN_ROW
+from tests.vendors.test_sungrow import ROW as SUNGROW_ROW
+from vendorsync_job.models import Plant, Read, Rejection
+from vendorsync_job.normalise import UnfitError, name, text
+from vendorsync_job.vendors import load
+from vendorsync_job.vendors.pages import RowReader
+from vendorsync_job.vendors.solarman import PLANT as SOLARMAN_PLANT
+from vendorsync_job.vendors.sungrow import PLANT as SUNGROW_PLANT
+
+
+def plant(row):
+    return Plant(row["id"], name(row.get("name")), address=text(row.get("address"), "address", 5))
+
+
+READER = RowReader(plant, "id", "name", "address")
+
+
+@pytest.mark.parametrize("key", [7, " 7 "])
+def test_the_fields_are_the_key_as_text_and_the_values_in_order(key):
+    row = {"address": "Pune", "power": 4.2, "id": key, "name": "Roof"}
+
+    assert READER.fields(row) == ("7", "Roof", "Pune")
+
+
+def test_a_field_that_is_left_out_is_one_without_a_value():
+    assert READER.fields({"id": 7, "address": "Pune"}) == ("7", None, "Pune")
+
+
+@pytest.mark.parametrize("row", [{}, {"id": None}, {"id": True}, {"id": ""}])
+def test_a_row_without_a_good_id_has_no_fields(row):
+    with pytest.raises(UnfitError, match="id"):
+        READER.fields({**row, "name": "Roof"})
+
+
+def test_a_record_is_read_from_its_fields():
+    assert READER(("7", "Roof", None)) == Read(Plant("7", "Roof"))
+
+
+def test_a_value_that_is_unfit_is_left_out_with_its_reason():
+    assert READER(("7", "Roof", "Mumbai")) == Read(
+        Plant("7", "Roof"), ("address is longer than 5 characters",)
+    )
+
+
+def test_a_record_that_cannot_do_without_a_value_is_rejected_with_the_first_reason():
+    found = READER(("7", ["Roof"], "Mumbai"))
+
+    assert found == Rejection(
+        "7", "name is a list, not a text", {"id": "7", "name": ["Roof"], "address": "Mumbai"}
+    )
+
+
+ODD = [
+    None,
+    "",
+    "--",
+    " x ",
+    "5,5",
+    0,
+    -28800,
+    1e9,
+    91.5,
+    1,
+    2,
+    3,
+    [1],
+    {"unit": "MWp", "value": 2},
+]
+READERS = {"solarman": (SOLARMAN_PLANT, SOLARMAN_ROW), "sungrow": (SUNGROW_PLANT, SUNGROW_ROW)}
+READ_AS = {"solarman": (1, "5b52dc03e4c5"), "sungrow": (1, "ac128b4b67c5")}
+"""By adapter: the version of its reader, and the beginning of a digest of what that reads."""
+
+
+@pytest.mark.parametrize("vendor", sorted(READERS))
+def test_whoever_changes_what_is_read_raises_the_version_of_the_reader(vendor):
+    """Else plants whose fields stay would keep what was read from them before.
+
+    If this fails, add one to the version, and write it down here with the new digest.
+    """
+    reader, row = READERS[vendor]
+    rows = [row, *({**row, field: odd} for field in row for odd in ODD)]
+
+    read = repr([read_from(reader, each) for each in rows])
+
+    assert (reader.version, sha256(read.encode()).hexdigest()[:12]) == READ_AS[vendor]
+
+
+def read_from(reader, row):
+    try:
+        found = reader(reader.fields(row))
+    except UnfitError:
+        return None
+    return None if isinstance(found, Rejection) else found.record
+
+
+def test_every_built_in_vendor_has_a_row_here():
+    ours = {name for name in CLOUDS if load(name).__module__.startswith("vendorsync_job.")}
+
+    assert set(READERS) == ours
