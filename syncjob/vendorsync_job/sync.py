@@ -78,7 +78,7 @@ class Sink(Protocol[Record_contra]):
 
 def _told(page: Page[Any], settled: Counts) -> Counts:
     """Count the values that records of a page do without; the first is logged."""
-    if page.dropped and not settled.values_dropped:
+    if not settled.values_dropped:
         log_dropped(log, page.dropped[0])
     return Counts(values_dropped=len(page.dropped))
 
@@ -138,7 +138,8 @@ def sync(
             stop.check()
             sink.renew()
             settle(sink.take(page.records, page.rejected))
-            settle(_told(page, settled))
+            if page.dropped:
+                settle(_told(page, settled))
             if sink.pending >= batch_size:
                 commit()
     except VendorError:

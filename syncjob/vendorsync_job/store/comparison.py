@@ -125,12 +125,9 @@ class RecordComparison(Generic[Record]):
 
     def _sort_out(self, found: Iterable[Fields | Rejection], refused: list[Rejection]) -> Counts:
         """Tell known records from others; what has no row goes to `refused`."""
-        listed: list[Fields] = []
-        for each in found:
-            if isinstance(each, Rejection):
-                refused.append(each)
-            else:
-                listed.append(each)
+        everything = list(found)
+        listed = [each for each in everything if not isinstance(each, Rejection)]
+        refused += [each for each in everything if isinstance(each, Rejection)]
         known, counts = self._known.all(), Counts()
         others = self._unsettled(listed, refused, known)
         counts.unchanged = len(listed) - len(others)
@@ -199,13 +196,11 @@ class RecordComparison(Generic[Record]):
         heads = hashes.heads(digests)
         self._known.meet(heads)
         settled = frozenset[int]() if known is None or self.full else known
-        doubted = self._refused_heads()
         # Most records of most runs come no further.
-        return [
-            (listed[place], digests[place], head)
-            for place, head in enumerate(heads)
-            if head not in settled or head in doubted
-        ]
+        others = [place for place, head in enumerate(heads) if head not in settled]
+        if doubted := self._refused_heads():
+            others = sorted({*others, *(n for n, head in enumerate(heads) if head in doubted)})
+        return [(listed[place], digests[place], heads[place]) for place in others]
 
     def _drop_all(self, rows: Sequence[Row], others: Sequence[Offer], counts: Counts) -> None:
         """Let no change wait whose record came again as one that is not to be written."""

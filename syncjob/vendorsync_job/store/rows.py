@@ -6,7 +6,7 @@ from hashlib import blake2b
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from msgspec.json import Encoder
+from msgspec.msgpack import Encoder
 from msgspec.structs import astuple
 from orjson import dumps
 from psycopg import sql
@@ -129,12 +129,12 @@ class Digests:
 
     def __call__(self, records: Sequence[Fields]) -> list[bytes]:
         """Return the digest of each record; raises UnicodeError for text that is not Unicode."""
-        # Most records of most runs come no further: one call writes them all, times and Decimals
-        # too, no line break is left inside of a line, and a copied state costs half of a new one.
-        copied, digests = self._start.copy, []
-        for line in Encoder(order="deterministic").encode_lines(records).splitlines():
+        # Most records of most runs come no further. MessagePack writes times and Decimals too, and
+        # numbers as they are in memory; a copied state costs half of a new one.
+        encode, copied, digests = Encoder(order="deterministic").encode, self._start.copy, []
+        for record in records:
             state = copied()
-            state.update(line)
+            state.update(encode(record))
             digests.append(state.digest())
         return digests
 
