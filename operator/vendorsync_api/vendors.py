@@ -27,7 +27,12 @@ SOLARMAN = VendorPolicy(
     title="Solarman OpenAPI",
     streams=("plants", "alerts"),
     endpoints=("https://globalapi.solarmanpv.com", "https://api.solarmanpv.com"),
-    secret_keys=(("appId",), ("appSecret",), ("email", "username", "mobile"), ("password",)),
+    secret_keys=(
+        ("appId",),
+        ("appSecret",),
+        ("email", "username", "mobile"),
+        ("password", "passwordSha256"),
+    ),
     optional_keys=("countryCode",),
     identity_keys=("appId", "email", "username", "mobile"),
     identity_options=("orgId",),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from vendorsync_api.run import RunReport
     from vendorsync_job.errors import SyncError
+    from vendorsync_job.redact import Redactor
     from vendorsync_job.report import Outcome
     from vendorsync_job.run import Inputs, Run, Setting
 
@@ -166,19 +167,15 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
 
     from vendorsync_job.errors import SyncError  # noqa: PLC0415
     from vendorsync_job.redact import Redactor  # noqa: PLC0415
-    from vendorsync_job.settings import read_url  # noqa: PLC0415
     from vendorsync_job.store.connection import Database  # noqa: PLC0415
     from vendorsync_job.store.migrate import migrate  # noqa: PLC0415
     from vendorsync_job.store.schema import lacks  # noqa: PLC0415
-    from vendorsync_job.store.url import passwords  # noqa: PLC0415
 
     gc.enable()
     redactor = Redactor()
     try:
-        run_url = read_url(options.run_url_file) if options.run_url_file else None
-        owner_url = read_url(options.url_file)
-        for url in filter(None, (owner_url, run_url)):
-            redactor.add(url, *passwords(url))
+        run_url = _url(options.run_url_file, redactor) if options.run_url_file else None
+        owner_url = _url(options.url_file, redactor)
         database = Database(owner_url, schema=options.schema)
         with closing(database), stop.armed():
             done = migrate(database, run_url=run_url, policies=options.policies)
@@ -188,6 +185,20 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
     _print(done or [f"nothing to do: {database.where} is up to date"])
     _print([f"runs of {stream} will be refused: {fault}" for stream, fault in wanting.items()])
     return 0
+
+
+def _url(file: Path, redactor: Redactor) -> str:
+    """Return the URL that a file holds, hidden from then on; an error names the file."""
+    from vendorsync_job.errors import ConfigurationError  # noqa: PLC0415
+    from vendorsync_job.settings import read_url  # noqa: PLC0415
+    from vendorsync_job.store.url import passwords  # noqa: PLC0415
+
+    url = read_url(file)
+    try:
+        redactor.add(url, *passwords(url))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    return url
 
 
 def _version() -> int:

@@ -48,6 +48,17 @@ def test_migrate_refuses_a_url_that_its_password_tears(tmp_path):
     assert "ter2" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("wrong", ["url", "run_url"])
+def test_migrate_says_which_of_two_urls_is_wrong(tmp_path, wrong):
+    good = "postgresql://owner:pw@127.0.0.1:1/app"
+    urls = {"url": good, "run_url": good, wrong: '"postgresql://owner:pw@127.0.0.1:1/app"'}
+
+    done = migrate(tmp_path, **urls)
+
+    assert done.returncode == 64
+    assert f"{tmp_path / wrong}: the database URL stands in quotes" in done.stderr
+
+
 def test_a_dry_run_tells_what_would_change():
     assert preview(build(counts=Counts(created=1, updated=2, unchanged=3))) == [
         "plants listed: 6",

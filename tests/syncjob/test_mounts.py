@@ -34,7 +34,7 @@ def test_one_newline_at_the_end_of_a_value_is_dropped(root):
 
 CREATE = (
     "create Secret organization-a-solarman in namespace solar with the keys appId, appSecret,"
-    " email or username or mobile, password; it is missing or empty"
+    " email or username or mobile, password or passwordSha256; it is missing or empty"
 )
 
 
@@ -83,7 +83,7 @@ def test_a_missing_or_empty_key_is_named(root, content):
     path = root / "credentials" / "password"
     path.unlink() if content is None else path.write_text(content)
 
-    with pytest.raises(SecretKeyMissingError, match="missing keys password;"):
+    with pytest.raises(SecretKeyMissingError, match="missing keys password or passwordSha256;"):
         mounts(root).credentials(POLICY)
 
 

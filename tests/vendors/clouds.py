@@ -184,9 +184,9 @@ class Vendor:
         pages = adapter.plants(self.session(adapter))
         return PlantListing(adapter, pages, page_size=self.page_size)
 
-    def fields(self):
+    def fields(self, **settings):
         """List the fields of all plants, which are not read."""
-        adapter = self.adapter()
+        adapter = self.adapter(**settings)
         return [plant for page in adapter.plants(self.session(adapter)) for plant in page.records]
 
     def alerts(self, *, zones=None, plant=None, plants=(), **settings) -> Listing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.vendors.reading import read
 from tests.vendors.recorded import RecordedClient, once_with
 from vendorsync_job.errors import (
     AccountLockedError,
+    ConfigurationError,
     CredentialsRejectedError,
     QuotaExhaustedError,
     ThrottledError,
@@ -70,6 +72,61 @@ def test_the_login_sends_the_hash_of_the_password_and_one_identity():
     assert request.purpose is Purpose.LOGIN
     assert not request.headers
     assert (grant.token, grant.expires_in) == ("sim-token", 5183999.0)
+
+
+@pytest.mark.parametrize("given", [DIGEST, DIGEST.upper(), f"{DIGEST}\n"], ids=repr)
+def test_the_hash_of_a_password_does_in_its_place(given):
+    made, client = adapter(GRANTED, password="", passwordSha256=given)
+
+    made.authenticate()
+
+    assert client.requests[0].json["password"] == DIGEST
+
+
+def test_a_password_goes_before_the_hash_of_one():
+    made, client = adapter(GRANTED, passwordSha256="0" * 64)
+
+    made.authenticate()
+
+    assert client.requests[0].json["password"] == DIGEST
+
+
+@pytest.mark.fault("S2")
+@pytest.mark.parametrize("given", ["Sim-Passw0rd!", DIGEST[:-1], DIGEST + "0", "g" * 64])
+def test_what_is_no_hash_of_a_password_is_refused_before_a_call_and_not_shown(given):
+    made, client = adapter(GRANTED, password="", passwordSha256=given)
+
+    with pytest.raises(ConfigurationError, match=r"passwordSha256 .* is not 64 hex") as caught:
+        made.authenticate()
+
+    assert not client.requests
+    assert given not in str(caught.value)
+
+
+def test_a_refused_password_that_looks_like_a_hash_is_told_the_key_for_one():
+    refused = {"success": False, "code": "2101025", "msg": "wrong"}
+    made, client = adapter(refused, password=DIGEST)
+
+    with pytest.raises(CredentialsRejectedError, match="give it the key passwordSha256") as caught:
+        made.authenticate()
+
+    assert client.requests[0].json["password"] == sha256(DIGEST.encode()).hexdigest()
+    assert DIGEST not in str(caught.value)
+
+
+def test_another_refused_password_is_not():
+    made, _ = adapter({"success": False, "code": "2101025", "msg": "wrong"})
+
+    with pytest.raises(CredentialsRejectedError) as caught:
+        made.authenticate()
+
+    assert "passwordSha256" not in str(caught.value)
+
+
+def test_the_cloud_takes_the_hash_of_a_password(at):
+    solarman = at(CLOUDS["solarman"])
+
+    assert len(solarman.fields(password="", passwordSha256=DIGEST)) == solarman.cloud.plants
 
 
 @pytest.mark.parametrize("lifetime", ["5183999", 5183999, 5183999.0], ids=repr)

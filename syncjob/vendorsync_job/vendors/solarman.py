@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from vendorsync_api.vendors import SOLARMAN
 from vendorsync_job import normalise
 from vendorsync_job.errors import (
     ConfigurationError,
+    CredentialsRejectedError,
     VendorContractError,
     VendorRefusedError,
 )
@@ -37,6 +39,8 @@ ALERT_PATH: Final = "/station/v1.0/alertV2"
 WINDOW: Final = timedelta(days=29)
 """From the first day to the last: 30 days with both of them, and more is refused (2101012)."""
 IDENTITIES: Final = ("email", "username", "mobile")
+HASH: Final = re.compile(r"[0-9a-fA-F]{64}")
+"""SHA-256 in hex."""
 ACCOUNT: Final = "check the account's name, its password and the option orgId"
 REFUSALS: Final = Refusals(
     title=SOLARMAN.title,
@@ -86,12 +90,15 @@ class SolarmanAdapter:
         self._organization = options.model_dump().get("orgId")
 
     def authenticate(self) -> Grant:
-        """Log in once; the password travels as its SHA-256 in lower-case hex."""
+        """Log in once; the password travels as its SHA-256 in lower-case hex.
+
+        Raises ConfigurationError for a `passwordSha256` that is none.
+        """
         identity = next((key for key in IDENTITIES if self._credentials.get(key)), IDENTITIES[0])
         body: dict[str, Any] = {
             "appSecret": self._credentials["appSecret"],
             identity: self._credentials.get(identity, ""),
-            "password": sha256(self._credentials["password"].encode()).hexdigest(),
+            "password": self._password_hash(),
         }
         if identity == "mobile" and self._credentials.get("countryCode"):
             body["countryCode"] = self._credentials["countryCode"]
@@ -103,10 +110,32 @@ class SolarmanAdapter:
             params={"appId": self._credentials["appId"], "language": "en"},
             purpose=Purpose.LOGIN,
         )
-        _check(answer, TOKEN_PATH, login=True)
+        self._check_login(answer)
         token = read_token(answer, "access_token", sender=f"{SOLARMAN.title} answered {TOKEN_PATH}")
         lifetime = normalise.whole(answer.get("expires_in"))
         return Grant(token, expires_in=None if lifetime is None else float(lifetime))
+
+    def _password_hash(self) -> str:
+        if password := self._credentials.get("password"):
+            return sha256(password.encode()).hexdigest()
+        given = self._credentials["passwordSha256"].strip()
+        if not HASH.fullmatch(given):
+            raise ConfigurationError(
+                "key passwordSha256 of the vendor's Secret is not 64 hex digits: write the SHA-256"
+                " of the password there, or the password itself under the key password"
+            )
+        return given.lower()
+
+    def _check_login(self, answer: Mapping[str, Any]) -> None:
+        try:
+            _check(answer, TOKEN_PATH, login=True)
+        except CredentialsRejectedError as error:
+            if not HASH.fullmatch(self._credentials.get("password", "").strip()):
+                raise
+            raise CredentialsRejectedError(
+                f"{error}; the password is 64 hex digits: if that is its SHA-256, give it the key"
+                " passwordSha256"
+            ) from None
 
     def plants(self, session: Session) -> Iterator[Page[Fields]]:
         """Yield the pages of all plants, up to an empty one.
