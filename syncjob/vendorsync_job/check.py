@@ -67,6 +67,7 @@ class Finding:
     def read(self, plants: Listing[Fields], adapter: VendorAdapter) -> None:
         """Read all plants; raises the error that ends their listing early."""
         for page in plants:
+            self.dropped += page.dropped
             self._read([*page.rejected, *map(adapter.plant, page.records)])
         if plants.error is not None:
             raise plants.error

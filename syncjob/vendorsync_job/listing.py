@@ -12,11 +12,10 @@ from vendorsync_job.errors import (
     VendorRefusedError,
     VendorUnavailableError,
 )
+from vendorsync_job.models import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
-
-    from vendorsync_job.models import Page
 
 Record = TypeVar("Record", bound="Hashable")
 
@@ -36,11 +35,12 @@ class Listing(Generic[Record]):
             write(page.records, page.rejected)
         finish(complete=plants.complete, because=plants.error, duplicates=plants.duplicates)
 
-    The keys within a yielded page are unique: all but the last record of a key are dropped and
-    counted in `duplicates`. So is a record that the page before had just the same, which happens
-    where pages shift while they are read. Any other key that comes again is yielded, and counts:
-    whoever collects several pages before writing keeps the last record of a key and counts the
-    other as a duplicate. So rows = records yielded + rejected + duplicates at any moment.
+    The keys within a yielded page are unique. A record that its own page or the page before had
+    just the same is dropped and counted in `duplicates`; that happens where pages shift while they
+    are read. Any other key that comes again is yielded, before the rest of its page, and counts:
+    whoever collects several pages before writing keeps the last record of a key that can be read
+    and counts the other as a duplicate. So rows = records yielded + rejected + duplicates once a
+    page is through.
 
     The listing ends with a page that says so or with the last record of the vendor's total,
     whichever comes first; a total that turns out too small is not believed. Since a total may count
@@ -99,7 +99,7 @@ class Listing(Generic[Record]):
             if self._repeats(page, digests):
                 break
             self._seen |= digests
-            yield self._distinct(page, keys)
+            yield from self._distinct(page, keys)
         if self.error is None:
             self._finish()
 
@@ -172,7 +172,7 @@ class Listing(Generic[Record]):
             )
         return earlier != self.pages
 
-    def _distinct(self, page: Page[Record], keys: list[str]) -> Page[Record]:
+    def _distinct(self, page: Page[Record], keys: list[str]) -> Iterator[Page[Record]]:
         last = dict(zip(keys, page.records, strict=True))
         for item in page.rejected:
             if item.key is None:
@@ -183,11 +183,20 @@ class Listing(Generic[Record]):
         self.rows += len(page.records) + len(page.rejected)
         self.rejected += len(page.rejected)
         if len(last) == len(keys) and last.keys().isdisjoint(before):
-            return page
+            yield page
+            return
+        earlier = [
+            (key, record)
+            for key, record in zip(keys, page.records, strict=True)
+            if record != last[key]
+        ]
+        for _, record in earlier:
+            yield Page((record,))
         same = {key for key in last.keys() & before if last[key] == before[key]}
+        same -= {key for key, _ in earlier}
         records = tuple(record for key, record in last.items() if key not in same)
-        self.duplicates += len(page.records) - len(records)
-        return replace(page, records=records)
+        self.duplicates += len(page.records) - len(records) - len(earlier)
+        yield replace(page, records=records)
 
     def _finish(self) -> None:
         if self.total and not self.rows:

@@ -40,6 +40,8 @@ class Plant(Struct, frozen=True):
     """One of online, offline, partial, fault."""
     commissioned_at: datetime | None = None
     """Aware, UTC."""
+    vendor_created_date: datetime | None = None
+    """When the vendor's account got the plant; aware, UTC."""
 
 
 class Alert(Struct, frozen=True):

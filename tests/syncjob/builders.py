@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from msgspec.structs import asdict, astuple, replace
@@ -210,8 +211,8 @@ class ReadPlants(PlantRows):
     def __init__(self, table: RecordTable) -> None:
         super().__init__(table, RowReader(lambda row: Plant(**row), *Plant.__struct_fields__))
 
-    def known_by(self, records: Sequence[Fields | Plant], /) -> list[Fields]:
-        return [astuple(record) for record in records if isinstance(record, Plant)]
+    def known_by(self, records: Sequence[Any], /) -> list[Fields]:
+        return [astuple(record) for record in records]
 
 
 def settle(sink, records, rejected=()):

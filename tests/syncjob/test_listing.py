@@ -193,10 +193,19 @@ def test_a_record_that_differs_on_a_later_page_comes_again():
 
 
 @pytest.mark.fault("V6")
-def test_within_a_page_the_last_of_a_key_wins():
+def test_within_a_page_the_last_of_a_key_comes_last():
     found = listing(page(plant(1, "Older"), 2, plant(1, "Newer"), is_last=True))
 
-    assert next(iter(found)).records == (plant(1, "Newer"), plant(2))
+    yielded = [each.records for each in found]
+
+    assert yielded == [(plant(1, "Older"),), (plant(1, "Newer"), plant(2))]
+    assert (found.rows, found.duplicates) == (3, 0)
+
+
+def test_within_a_page_the_same_record_counts_once():
+    found = listing(page(plant(1), 2, plant(1), is_last=True))
+
+    assert next(iter(found)).records == (plant(1), plant(2))
     assert found.duplicates == 1
 
 

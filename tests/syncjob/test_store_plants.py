@@ -75,7 +75,8 @@ def test_every_field_reaches_its_column(app):
         "SELECT vendor_plant_id, name, capacity_kw, latitude, longitude, address, time_zone,"
         " plant_type, status, commissioned_at FROM plants"
     )
-    assert row == tuple(getattr(full, name) for name in full.__struct_fields__)
+    # Our own tables have no column for the vendor's date.
+    assert row == tuple(getattr(full, name) for name in full.__struct_fields__[:-1])
     assert app.rows("SELECT org_id, vendor_id FROM plants") == [(3, 1)]
 
 

@@ -2,11 +2,13 @@
 
 import logging
 from decimal import Decimal
+from operator import itemgetter
 
 import pytest
 
 from tests.syncjob.builders import place, record_table, run_report, settle, stored_run
-from vendorsync_job.models import Counts, Plant, Read, Rejection
+from vendorsync_job.listing import Listing
+from vendorsync_job.models import Counts, Page, Plant, Read, Rejection
 from vendorsync_job.store.comparison import RecordComparison
 from vendorsync_job.store.rows import PlantRows
 
@@ -18,6 +20,8 @@ class Cloud:
 
     def __init__(self):
         self.version = 1
+        self.key = str
+        self.words = "capacity 'much' is not a number"
         self.read = []
 
     def __call__(self, fields):
@@ -26,8 +30,8 @@ class Cloud:
         if name is None:
             return Rejection(key, "name is missing", {"id": key})
         if capacity == "much":
-            return Read(Plant(key, name), ("capacity 'much' is not a number",))
-        return Read(Plant(key, name, Decimal(capacity)))
+            return Read(Plant(key, name), (self.words,))
+        return Read(Plant(self.key(key), name, Decimal(capacity)))
 
 
 @pytest.fixture
@@ -75,14 +79,21 @@ def test_only_plants_with_other_fields_are_read(cloud, sync):
     assert cloud.read == ["2"]
 
 
-def test_other_fields_that_mean_the_same_write_no_plant_and_are_known_then(app, cloud, sync):
-    sync([("1", "Roof", 5)])
-    before = stored(app), app.value("SELECT xmin::text FROM plants")
+@pytest.mark.fault("D8")
+@pytest.mark.parametrize("count", [1, 1500])
+def test_other_fields_that_mean_the_same_lock_no_plant_and_are_known_then(app, cloud, sync, count):
+    """More than a thousand rows go another way to the server."""
+    keys = [str(number) for number in range(count)]
+    sync([(key, "Roof", 5) for key in keys])
+    seen = "SELECT xmin::text, xmax::text FROM plants ORDER BY id"
+    number = "SELECT last_value FROM plants_id_seq"
+    before = app.rows(seen), app.value(number)
+    others = [(key, "Roof", "5.0") for key in keys]
 
-    assert sync([("1", "Roof", "5.0")]) == Counts(unchanged=1)
+    assert sync(others) == Counts(unchanged=count)
 
-    assert (stored(app), app.value("SELECT xmin::text FROM plants")) == before
-    assert sync([("1", "Roof", "5.0")]) == Counts(unchanged=1)
+    assert (app.rows(seen), app.value(number)) == before
+    assert sync(others) == Counts(unchanged=count)
     assert cloud.read == []
 
 
@@ -146,6 +157,48 @@ def test_a_plant_that_comes_again_as_it_is_stored_takes_back_what_waited(app, sy
 
     assert (counts.unchanged, counts.updated, counts.duplicate) == (1, 0, 1)
     assert versions(app) == before
+
+
+@pytest.mark.fault("V13")
+def test_a_plant_that_can_be_read_outlives_one_of_its_key_that_cannot(app, cloud, sync):
+    """On one page, as a listing yields them: the earlier one by itself."""
+    found = Listing([Page((("1", "Roof", 5), ("1", None, 5)), is_last=True)], key=itemgetter(0))
+
+    counts = sync(*(page.records for page in found))
+
+    assert (counts.created, counts.rejected, found.duplicates) == (1, 1, 0)
+    assert stored(app) == {"1": Decimal(5)}
+
+
+def test_a_plant_under_another_key_than_it_is_listed_by_is_not_written(app, cloud, sync):
+    """It would be taken for one that is not listed, and marked as vanished."""
+    cloud.key = str.upper
+
+    assert sync([("ab", "Roof", 5), ("1", "Barn", 5)]) == Counts(created=1, rejected=1)
+
+    assert stored(app) == {"1": Decimal(5)}
+    ((reason,),) = app.rows("SELECT reason FROM vendorsync.quarantine")
+    assert reason == "the adapter reads another id from the record than the one that it lists"
+
+
+@pytest.mark.fault("V9")
+@pytest.mark.parametrize("odd", [2**64, {1: 2}, object(), "half \ud800"], ids=type)
+def test_fields_that_no_json_has_cost_their_plant_alone(app, sync, odd):
+    assert sync([("1", odd, 5), ("2", "Barn", 7)]) == Counts(created=1, rejected=1)
+
+    assert stored(app) == {"2": Decimal(7)}
+
+
+def test_a_reason_that_cannot_be_written_costs_its_plant_and_is_not_taken_for_unchanged(
+    app, cloud, sync, caplog
+):
+    # What such a line becomes is the log's business.
+    caplog.set_level(logging.ERROR)
+    cloud.words = "capacity 'half \ud800' is not a number"
+
+    assert sync([("1", "Roof", "much")]) == Counts(rejected=1, values_dropped=1)
+
+    assert stored(app) == {}
 
 
 @pytest.mark.fault("D9")

@@ -368,6 +368,34 @@ def test_nothing_of_the_live_values_is_what_a_plant_is_known_by(vendor):
     assert at_noon == at_midnight
 
 
+def test_a_plant_is_read_under_the_key_that_it_is_listed_by(vendor):
+    adapter = vendor.adapter()
+
+    for fields in vendor.fields():
+        assert adapter.plant(fields).record.vendor_plant_id == fields[0]
+
+
+@pytest.mark.requirement("R07")
+def test_every_value_that_the_cloud_sends_is_read_from_some_plant(vendor):
+    """A reader that does not name a field never sees it."""
+    truth = vendor.sim.truth(vendor.cloud.name)
+    told = {
+        "capacity_kw": "capacity_kw",
+        "latitude": "latitude",
+        "address": "address",
+        "time_zone": "timezone",
+        "plant_type": "type",
+        "status": "status",
+        "commissioned_at": "created_at",
+    }
+    sent = {ours for ours, theirs in told.items() if any(row.get(theirs) for row in truth)}
+
+    found = {ours for ours in told for plant in plants(vendor.listing()) if getattr(plant, ours)}
+
+    assert sent - found == set()
+    assert len(sent) >= 4
+
+
 @pytest.mark.fault("V9")
 def test_a_nul_in_a_name_is_cleaned_away(vendor):
     vendor.fault("nul_in_name")

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from vendorsync_job.store.connection import Cursor
 
@@ -16,13 +17,14 @@ class Column(Struct, frozen=True):
     """One column as the catalogue describes it.
 
     `demands` is NOT NULL without a default, `generated` is computed by the server, `updates` tells
-    whether the role may update it.
+    whether the role may update it. A numeric column with a precision holds what is below `limit`.
     """
 
     type: str
     demands: bool
     generated: bool
     updates: bool
+    limit: Decimal | None = None
 
     def takes(self, types: frozenset[str]) -> bool:
         """Tell whether values of ours can be written."""
@@ -49,10 +51,18 @@ def tables(cursor: Cursor, schema: str, names: list[str]) -> dict[str, dict[str,
         " '\\(.*\\)', ''),"
         " a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',"
         " a.attgenerated <> '' OR a.attidentity = 'a',"
-        " has_column_privilege(a.attrelid, a.attnum, 'UPDATE')"
+        " has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),"
+        # What is rounded up to the first number with a digit too many does not fit either.
+        " CASE WHEN coalesce(nullif(t.typbasetype, 0), t.oid) = 'numeric'::regtype"
+        " AND m.precision IS NOT NULL"
+        " THEN 10::numeric ^ (m.precision - m.scale) - 5 * 10::numeric ^ (-m.scale - 1) END"
         " FROM unnest(%s::text[]) AS w (name) JOIN pg_attribute AS a"
         " ON a.attrelid = to_regclass(format('%%I.%%I', %s::text, w.name))"
-        " JOIN pg_type AS t ON t.oid = a.atttypid"
+        " JOIN pg_type AS t ON t.oid = a.atttypid,"
+        # The type modifier: precision, and scale in 11 bits with a sign.
+        " LATERAL (SELECT nullif(greatest(a.atttypmod, t.typtypmod), -1) - 4) AS n (modifier),"
+        " LATERAL (SELECT n.modifier >> 16, ((n.modifier & 2047) # 1024) - 1024)"
+        " AS m (precision, scale)"
         " WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum",
         [names, schema],
     )

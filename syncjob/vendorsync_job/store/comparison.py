@@ -37,6 +37,9 @@ Record = TypeVar("Record")
 Offer = tuple["Row", bytes, int]
 """A row, or the fields that it is read from, the digest of these, and the head of that."""
 
+UNWRITABLE = (UnicodeError, OverflowError, TypeError)
+"""What MessagePack says of values that no JSON has, which only an adapter can make."""
+NOT_JSON = "a value that JSON does not have, such as text that is not Unicode"
 NOT_UNICODE = "text that is not Unicode"
 LOOKUP = 2000
 """Records that are looked up at a time where the digests at hand do not settle them."""
@@ -140,30 +143,35 @@ class RecordComparison(Generic[Record]):
             elif not read.dropped:
                 self._offer((read.record, digest, head), refused, counts)
             else:
-                for _, own, its_head in self._doing_without(fields, read.dropped, known, counts):
+                marked = (*fields, *read.dropped)
+                self._tell(read.dropped, counts)
+                for _, own, its_head in self._without(marked, refused, known, counts):
                     self._offer((read.record, own, its_head), refused, counts)
         return counts
 
-    def _doing_without(
-        self,
-        fields: Fields,
-        dropped: Sequence[str],
-        known: AbstractSet[int] | None,
-        counts: Counts,
-    ) -> list[Offer]:
-        """Return the fields of a record that does without values; nothing if they are known.
-
-        They are known by a digest of their own, so that it is read, and these values are counted,
-        in each run.
-        """
+    def _tell(self, dropped: Sequence[str], counts: Counts) -> None:
+        """Count the values that a record does without, and log the first of a run."""
         if not self._has_told:
             log_dropped(log, dropped[0])
             self._has_told = True
         counts.values_dropped += len(dropped)
-        others = self._unsettled([(*fields, *dropped)], [], known)
-        if not others:
+
+    def _without(
+        self,
+        marked: Fields,
+        refused: list[Rejection],
+        known: AbstractSet[int] | None,
+        counts: Counts,
+    ) -> list[Offer]:
+        """Return the marked fields of a record that does without values; nothing if known.
+
+        Under a digest of their own it is read, and these values are counted, in each run.
+        """
+        listed = [marked]
+        others = self._unsettled(listed, refused, known)
+        if listed and not others:
             counts.unchanged += 1
-            self._drop_all([fields], [], counts)
+            self._drop_all(listed, [], counts)
         return others
 
     def _offer(self, offer: Offer, refused: list[Rejection], counts: Counts) -> None:
@@ -188,10 +196,10 @@ class RecordComparison(Generic[Record]):
         """Return the records that no known digest settles; those without one leave `listed`."""
         try:
             digests = self._digests(listed)
-        except UnicodeError:
-            odd = [fields for fields in listed if not self._is_unicode(fields)]
-            refused += [Rejection(fields[0], NOT_UNICODE, {}) for fields in odd]
-            listed[:] = filter(self._is_unicode, listed)
+        except UNWRITABLE:
+            odd = [fields for fields in listed if not self._is_writable(fields)]
+            refused += [Rejection(fields[0], NOT_JSON, {}) for fields in odd]
+            listed[:] = filter(self._is_writable, listed)
             digests = self._digests(listed)
         heads = hashes.heads(digests)
         self._known.meet(heads)
@@ -208,10 +216,10 @@ class RecordComparison(Generic[Record]):
         for key in waiting - {row[0] for row, _, _ in others}:
             self._drop(key, counts)
 
-    def _is_unicode(self, fields: Fields) -> bool:
+    def _is_writable(self, fields: Fields) -> bool:
         try:
             self._digests([fields])
-        except UnicodeError:
+        except UNWRITABLE:
             return False
         return True
 

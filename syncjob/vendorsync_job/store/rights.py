@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from vendorsync_job.store.columns import ALERT, PLANT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -46,35 +48,12 @@ THEIRS: Rights = {
     "plants": {
         "SELECT": WHOLE,
         "INSERT": WHOLE,
-        "UPDATE": (
-            "name",
-            "capacity_kw",
-            "latitude",
-            "longitude",
-            "address",
-            "time_zone",
-            "plant_type",
-            "status",
-            "commissioned_at",
-            "vanished_at",
-            "updated_at",
-        ),
+        "UPDATE": (*(holder.name for holder in PLANT), "vanished_at", "updated_at"),
     },
     "alerts": {
         "SELECT": WHOLE,
         "INSERT": WHOLE,
-        "UPDATE": (
-            "plant_id",
-            "code",
-            "title",
-            "description",
-            "severity",
-            "status",
-            "device_serial",
-            "started_at",
-            "resolved_at",
-            "updated_at",
-        ),
+        "UPDATE": (*(holder.name for holder in ALERT), "updated_at"),
     },
 }
 """Least rights of the run role on the application's tables, as far as they have the columns."""

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from operator import itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec.msgpack import Encoder
-from msgspec.structs import astuple
 from orjson import dumps
 from psycopg import sql
 
-from vendorsync_job.models import Plant, Read, Rejection
+from vendorsync_job.models import Read, Rejection
+from vendorsync_job.store.columns import PLANT
 from vendorsync_job.store.exchange import Statement
 from vendorsync_job.store.lookup import lookup
 from vendorsync_job.store.place import VENDOR_AND_ORGANIZATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from vendorsync_job.models import Alert, Fields
+    from vendorsync_job.models import Alert, Fields, Plant
     from vendorsync_job.ports import Reader
     from vendorsync_job.store.connection import Database
     from vendorsync_job.store.place import Place
@@ -31,6 +31,9 @@ MAPPING_VERSION = 3
 Row = tuple[Any, ...]
 """The key, then the values of the owned columns: those of RecordTable.row."""
 Record_contra = TypeVar("Record_contra", contravariant=True)
+
+
+OTHER_KEY = "the adapter reads another id from the record than the one that it lists"
 
 
 class RowMaker(Protocol[Record_contra]):
@@ -53,7 +56,12 @@ class PlantRows:
     def __init__(self, table: RecordTable, read: Reader[Plant]) -> None:
         self.version = read.version
         self._read = read
-        self._columns = itemgetter(*map(Plant.__struct_fields__.index, table.row))
+        made = {holder.name: holder.make for holder in PLANT}
+        self._names = table.row
+        self._values: list[Callable[[Plant], Any]] = [
+            made.get(name) or attrgetter(name) for name in table.row
+        ]
+        self._limits = [(table.row.index(name), limit) for name, limit in table.limits.items()]
 
     def known_by(self, records: Sequence[Fields], /) -> Sequence[Fields]:
         """Return the vendor's fields."""
@@ -64,7 +72,19 @@ class PlantRows:
         found = self._read(fields)
         if isinstance(found, Rejection):
             return found
-        return Read(self._columns(astuple(found.record)), found.dropped)
+        if found.record.vendor_plant_id != fields[0]:
+            return Rejection(fields[0], OTHER_KEY, {"read": found.record.vendor_plant_id})
+        row = [value(found.record) for value in self._values]
+        wide = [(place, limit) for place, limit in self._limits if abs(row[place] or 0) >= limit]
+        if not wide:
+            return Read(tuple(row), found.dropped)
+        told = [
+            f"{self._names[place]} {row[place]} is too large for its column (below {limit})"
+            for place, limit in wide
+        ]
+        for place, _ in wide:
+            row[place] = None
+        return Read(tuple(row), (*found.dropped, *told))
 
 
 class AlertRows:

@@ -16,8 +16,9 @@ from vendorsync_job.errors import (
     SchemaMismatchError,
     SchemaOutdatedError,
 )
-from vendorsync_job.store import catalogue
+from vendorsync_job.store import catalogue, columns
 from vendorsync_job.store.catalogue import Target
+from vendorsync_job.store.columns import CASTS, INTEGERS, TEXTS, TIMES
 from vendorsync_job.store.migrate import LATEST
 from vendorsync_job.store.tables import RecordTable
 
@@ -25,33 +26,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from vendorsync_job.store.catalogue import Column
+    from vendorsync_job.store.columns import Holder
     from vendorsync_job.store.connection import Cursor, Database
-
-INTEGERS = frozenset({"bigint", "integer"})
-TEXTS = frozenset({"text", "character varying"})
-NUMBERS = frozenset({"numeric", "double precision", "real"})
-TIMES = frozenset({"timestamp with time zone", "timestamp without time zone"})
 
 STAMPS = ("created_at", "updated_at")
 VANISHED = "vanished_at"
-CASTS = {NUMBERS: "numeric", TIMES: "timestamptz", INTEGERS: "bigint"}
 
 
 class Wanted(Struct, frozen=True):
     """What a stream needs of the table that holds its records.
 
-    Columns are in the order in which they are written. The optional ones are owned where they
-    exist, the role may update them, and their type takes the value.
+    Those of its `holders` that are not required are owned where they exist, the role may update
+    them, and their type takes the value.
     """
 
     name: str
     key: str
-    required: Mapping[str, frozenset[str]]
-    optional: Mapping[str, frozenset[str]]
+    holders: tuple[Holder, ...]
     others: Mapping[str, Mapping[str, frozenset[str]]]
     """Columns of further tables, which are read only."""
-    kept: frozenset[str]
     vanishes: bool = False
+
+    @property
+    def required(self) -> Mapping[str, frozenset[str]]:
+        """Columns without which nothing can be written."""
+        return {holder.name: holder.types for holder in self.holders if holder.is_required}
+
+    @property
+    def optional(self) -> tuple[Holder, ...]:
+        """Those that a table may lack."""
+        return tuple(holder for holder in self.holders if not holder.is_required)
 
     @property
     def identity(self) -> Mapping[str, frozenset[str]]:
@@ -69,35 +73,12 @@ COMMON: Mapping[str, Mapping[str, frozenset[str]]] = {
     "vendors": {"id": INTEGERS, "org_id": INTEGERS, "last_synced_at": TIMES},
 }
 PLANTS = Wanted(
-    name="plants",
-    key="vendor_plant_id",
-    required={"name": TEXTS, "capacity_kw": NUMBERS},
-    optional={
-        "latitude": NUMBERS,
-        "longitude": NUMBERS,
-        "address": TEXTS,
-        "time_zone": TEXTS,
-        "plant_type": TEXTS,
-        "status": TEXTS,
-        "commissioned_at": TIMES,
-    },
-    others={},
-    # A vendor that once leaves the capacity out has not taken the panels away.
-    kept=frozenset({"capacity_kw", "status"}),
-    vanishes=True,
+    name="plants", key="vendor_plant_id", holders=columns.PLANT, others={}, vanishes=True
 )
 ALERTS = Wanted(
     name="alerts",
     key="vendor_alert_id",
-    required={"title": TEXTS, "status": TEXTS, "started_at": TIMES},
-    optional={
-        "plant_id": INTEGERS,
-        "code": TEXTS,
-        "description": TEXTS,
-        "severity": TEXTS,
-        "device_serial": TEXTS,
-        "resolved_at": TIMES,
-    },
+    holders=columns.ALERT,
     others={
         "plants": {
             "id": INTEGERS,
@@ -106,7 +87,6 @@ ALERTS = Wanted(
             "vendor_plant_id": TEXTS,
         }
     },
-    kept=frozenset(),
 )
 STREAMS: Mapping[str, Wanted] = {"plants": PLANTS, "alerts": ALERTS}
 
@@ -179,10 +159,10 @@ def check_application(cursor: Cursor, schema: str, stream: str = "plants") -> Re
     findings = Findings()
     for table, needed in wanted.tables.items():
         findings.lacks += _faults(table, tables.get(table, {}), needed)
-    columns, target = tables.get(wanted.name, {}), Target()
-    if columns:
+    found, target = tables.get(wanted.name, {}), Target()
+    if found:
         target = catalogue.target(cursor, schema, wanted.name)
-        findings.lacks += _faults_of_target(cursor, schema, wanted, columns, target)
+        findings.lacks += _faults_of_target(cursor, schema, wanted, found, target)
     findings.denied += _denied(cursor, schema, wanted, tables)
     findings.denied_outside += _denied_outside(cursor)
     findings.denied += [
@@ -191,27 +171,27 @@ def check_application(cursor: Cursor, schema: str, stream: str = "plants") -> Re
         if not lets_through
     ]
     findings.refuse(schema)
-    return _record_table(wanted, columns, target, row_security=wanted.name in security)
+    return _record_table(wanted, found, target, row_security=wanted.name in security)
 
 
 def _faults(
-    table: str, columns: Mapping[str, Column], wanted: Mapping[str, frozenset[str]]
+    table: str, found: Mapping[str, Column], wanted: Mapping[str, frozenset[str]]
 ) -> Iterator[str]:
-    if not columns:
+    if not found:
         yield f"table {table}"
         return
     for name, types in wanted.items():
-        if name not in columns:
+        if name not in found:
             yield f"column {table}.{name}"
-        elif columns[name].type not in types:
+        elif found[name].type not in types:
             kinds = " or ".join(sorted(types))
-            yield f"{table}.{name} as {kinds} (it is {columns[name].type})"
-        elif columns[name].generated:
+            yield f"{table}.{name} as {kinds} (it is {found[name].type})"
+        elif found[name].generated:
             yield f"{table}.{name} as a column that can be written (it is generated)"
 
 
 def _faults_of_target(
-    cursor: Cursor, schema: str, wanted: Wanted, columns: Mapping[str, Column], target: Target
+    cursor: Cursor, schema: str, wanted: Wanted, found: Mapping[str, Column], target: Target
 ) -> Iterator[str]:
     if target.is_partitioned:
         yield (
@@ -220,8 +200,8 @@ def _faults_of_target(
         )
     if not catalogue.has_key(cursor, schema, wanted.name, {"vendor_id", wanted.key}):
         yield f"a unique key of {wanted.name} on (vendor_id, {wanted.key})"
-    ours = {*wanted.tables[wanted.name], *_fitting(wanted, columns), *_stamps(columns)}
-    for name, column in columns.items():
+    ours = {*wanted.tables[wanted.name], *_fitting(wanted, found), *_stamps(found)}
+    for name, column in found.items():
         if column.demands and name not in ours:
             yield (
                 f"a default of {wanted.name}.{name} (it is NOT NULL and this job has no value"
@@ -229,42 +209,53 @@ def _faults_of_target(
             )
 
 
-def _fitting(wanted: Wanted, columns: Mapping[str, Column]) -> list[str]:
+def _fitting(wanted: Wanted, found: Mapping[str, Column]) -> list[str]:
     return [
-        name
-        for name, types in wanted.optional.items()
-        if name in columns and columns[name].takes(types) and columns[name].updates
+        holder.name
+        for holder in wanted.optional
+        if holder.name in found
+        and found[holder.name].takes(holder.types)
+        and found[holder.name].updates
     ]
 
 
-def _stamps(columns: Mapping[str, Column]) -> tuple[str, ...]:
+def _stamps(found: Mapping[str, Column]) -> tuple[str, ...]:
     return tuple(
         name
         for name in STAMPS
         # created_at is only inserted.
-        if name in columns
-        and columns[name].takes(TIMES)
-        and (columns[name].updates or name == "created_at")
+        if name in found
+        and found[name].takes(TIMES)
+        and (found[name].updates or name == "created_at")
     )
 
 
 def _record_table(
-    wanted: Wanted, columns: Mapping[str, Column], target: Target, *, row_security: bool
+    wanted: Wanted, found: Mapping[str, Column], target: Target, *, row_security: bool
 ) -> RecordTable:
-    fitting = _fitting(wanted, columns)
-    owned = (*wanted.required, *fitting)
-    types = {**wanted.required, **wanted.optional}
-    vanished = columns.get(VANISHED)
+    fitting = _fitting(wanted, found)
+    owned = [h for h in wanted.holders if h.is_required or h.name in fitting]
+    vanished = found.get(VANISHED)
     return RecordTable(
         name=wanted.name,
         key=wanted.key,
-        columns=owned,
-        types={name: CASTS[types[name]] for name in owned if types[name] in CASTS},
-        kept=wanted.kept & frozenset(owned),
-        stamps=_stamps(columns),
+        columns=tuple(holder.name for holder in owned),
+        types={holder.name: CASTS[holder.types] for holder in owned if holder.types in CASTS},
+        kept=frozenset(holder.name for holder in owned if holder.is_kept),
+        fillers={
+            holder.name: holder.filler
+            for holder in owned
+            if holder.filler is not None and found[holder.name].demands
+        },
+        limits={
+            holder.name: limit
+            for holder in owned
+            if (limit := found[holder.name].limit) is not None
+        },
+        stamps=_stamps(found),
         row_security=row_security,
         triggers=target.triggers,
-        ignored=tuple(n for n in wanted.optional if n in columns and n not in fitting),
+        ignored=tuple(h.name for h in wanted.optional if h.name in found and h not in owned),
         marks_vanished=(
             wanted.vanishes and vanished is not None and vanished.takes(TIMES) and vanished.updates
         ),
@@ -314,8 +305,8 @@ def _denied_outside(cursor: Cursor) -> Iterator[str]:
 
 
 def _rights(wanted: Wanted) -> Iterator[tuple[str, str, Sequence[str]]]:
-    for table, columns in wanted.tables.items():
-        yield "SELECT", table, [name for name in columns if name != "last_synced_at"]
+    for table, needed in wanted.tables.items():
+        yield "SELECT", table, [name for name in needed if name != "last_synced_at"]
     yield "UPDATE", "vendors", ["last_synced_at"]
     yield "INSERT", wanted.name, [*wanted.identity, *wanted.required]
     yield "UPDATE", wanted.name, list(wanted.required)

@@ -174,6 +174,7 @@ class RecordStatements:
         return sql.SQL(
             "INSERT INTO {table} AS stored (org_id, vendor_id, {columns})"
             " SELECT %(organization)s, %(vendor)s, {values} FROM {source}"
+            " WHERE NOT EXISTS ({equal})"
             ' ORDER BY r.{key} COLLATE "C"'
             " ON CONFLICT (vendor_id, {key}) DO UPDATE SET {assignments}"
             " WHERE stored.org_id = excluded.org_id"
@@ -183,36 +184,72 @@ class RecordStatements:
             table=self._place.table(table.name),
             key=sql.Identifier(table.key),
             columns=COMMA.join([*map(sql.Identifier, self._table.row), *stamps]),
-            values=COMMA.join(
-                [sql.Identifier("r", name) for name in self._table.row]
-                + [sql.SQL("now()")] * len(stamps)
-            ),
+            values=COMMA.join([*map(self._inserted, table.row), *[sql.SQL("now()")] * len(stamps)]),
             source=source,
+            equal=self._equal(),
             assignments=COMMA.join(assignments),
             differs=self._differs(),
         )
 
-    def _new_values(self) -> list[sql.Composed]:
-        """Return what each owned column becomes, in terms of `stored` and `excluded`."""
-        return [self._new_value(name) for name in self._table.columns]
+    def _equal(self) -> sql.Composed:
+        """Select the stored row of `r` if that would not change it.
 
-    def _new_value(self, name: str) -> sql.Composed:
+        What a vendor changes may reach no column. ON CONFLICT would find out as well, but only
+        after it took a number of the sequence and locked the row. A number that the column rounds
+        is left to it.
+        """
+        return sql.SQL(
+            "SELECT FROM {table} AS stored WHERE stored.vendor_id = %(vendor)s"
+            " AND stored.org_id = %(organization)s AND stored.{key} = r.{key}"
+            ' AND stored.{key} COLLATE "C" = r.{key} COLLATE "C" AND NOT {differs} OFFSET 0'
+        ).format(
+            table=self._place.table(self._table.name),
+            key=sql.Identifier(self._table.key),
+            differs=self._differs("r"),
+        )
+
+    def _inserted(self, name: str) -> sql.Composable:
+        """Return what a column of a new row gets."""
+        value = sql.Identifier("r", name)
+        filler = self._table.fillers.get(name)
+        return value if filler is None else sql.SQL("coalesce({}, {})").format(value, filler)
+
+    def _new_values(self, given: str = "excluded") -> list[sql.Composed]:
+        """Return what each owned column becomes, in terms of `stored` and of what is given."""
+        return [self._new_value(name, given) for name in self._table.columns]
+
+    def _new_value(self, name: str, given: str) -> sql.Composed:
         """Return what a column becomes.
 
         A time that moves by just half an hour or an hour stays. Vendors that tell local times tell
         a plant's offset apart from them, and where that moves with the season the times do not.
         """
-        usual = "coalesce(excluded.{0}, stored.{0})" if name in self._table.kept else "excluded.{0}"
-        if self._table.types.get(name) == "timestamptz":
-            usual = (
-                "CASE WHEN abs(extract(epoch FROM excluded.{0} - stored.{0})) IN (1800, 3600)"
-                f" THEN stored.{{0}} ELSE {usual} END"
+        new, old = sql.Identifier(given, name), sql.Identifier("stored", name)
+        kind = self._table.types.get(name)
+        if name in self._table.fillers:
+            # No vendor means it, so it counts as no value.
+            usual = sql.SQL("coalesce(nullif({}, {}), {})").format(
+                new, self._table.fillers[name], old
             )
-        return sql.SQL(usual).format(sql.Identifier(name))
+        elif kind == "jsonb":
+            # Keys of others stay; what is no object is none of ours.
+            usual = sql.SQL(
+                "CASE WHEN jsonb_typeof({old}) = 'object' THEN {old} || {new} ELSE {new} END"
+            ).format(old=old, new=new)
+        elif name in self._table.kept:
+            usual = sql.SQL("coalesce({}, {})").format(new, old)
+        else:
+            usual = sql.SQL("{}").format(new)
+        if kind != "timestamptz":
+            return usual
+        return sql.SQL(
+            "CASE WHEN abs(extract(epoch FROM {new} - {old})) IN (1800, 3600) THEN {old}"
+            " ELSE {usual} END"
+        ).format(new=new, old=old, usual=usual)
 
-    def _differs(self) -> sql.Composed:
+    def _differs(self, given: str = "excluded") -> sql.Composed:
         return sql.SQL("(({old}) IS DISTINCT FROM ({new}))").format(
-            old=_listed("stored", self._table.columns), new=COMMA.join(self._new_values())
+            old=_listed("stored", self._table.columns), new=COMMA.join(self._new_values(given))
         )
 
 

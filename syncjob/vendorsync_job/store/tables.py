@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
 
 class RecordTable(Struct, frozen=True):
@@ -22,6 +23,10 @@ class RecordTable(Struct, frozen=True):
     columns: tuple[str, ...]
     types: Mapping[str, str] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
+    fillers: Mapping[str, int] = field(default_factory=dict)
+    """What columns that must have a value get in a new row where the vendor gives none."""
+    limits: Mapping[str, Decimal] = field(default_factory=dict)
+    """The smallest number that a numeric column has no room for."""
     stamps: tuple[str, ...] = ("created_at", "updated_at")
     row_security: bool = False
     ignored: tuple[str, ...] = ()

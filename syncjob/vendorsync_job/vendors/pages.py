@@ -45,17 +45,20 @@ class RowReader(Generic[Record]):
         self.version = version
         self._read = read
         self._names = names
-        self._rest = itemgetter(*names[1:])
+        # Of fewer names it would give no tuple.
+        self._pick: Callable[[normalise.Row], Fields] | None = (
+            itemgetter(*names[1:]) if len(names) > 2 else None
+        )
 
     def fields(self, row: normalise.Row) -> Fields:
         """Return the fields of a row; raises UnfitError without a good id."""
         name = self._names[0]
-        key = (normalise.identifier(row.get(name), name),)
-        try:
-            # Sums of tuples, since a star would make a list on the way.
-            return key + self._rest(row)  # type: ignore[no-any-return]
-        except KeyError:
-            return key + tuple(map(row.get, self._names[1:]))
+        key: Fields = (normalise.identifier(row.get(name), name),)
+        if self._pick is not None:
+            # A missing name is rare, and a sum of tuples makes no list on the way.
+            with suppress(KeyError):
+                return key + self._pick(row)
+        return key + tuple(map(row.get, self._names[1:]))
 
     def __call__(self, fields: Fields, /) -> Read[Record] | Rejection:
         """Return the record, or why it cannot be stored."""

@@ -273,6 +273,7 @@ def _plant(row: normalise.Row) -> Plant:
         normalise.text(row.get("type"), "type", 64),
         STATUS(row.get("networkStatus")),
         normalise.unix_time(row.get("startOperatingTime"), "startOperatingTime"),
+        normalise.unix_time(row.get("createdDate"), "createdDate"),
     )
 
 
@@ -288,6 +289,7 @@ PLANT: Final = RowReader(
     "type",
     "networkStatus",
     "startOperatingTime",
+    "createdDate",
 )
 
 

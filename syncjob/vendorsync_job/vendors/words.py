@@ -24,8 +24,9 @@ class Words:
 
     def __init__(self, field: str, meanings: Mapping[str, str]) -> None:
         self._field = field
-        self._meanings = {word.casefold(): meaning for word, meaning in meanings.items()}
-        self._exact = dict(meanings)
+        self._folded = {word.casefold(): meaning for word, meaning in meanings.items()}
+        self.meanings = dict(meanings)
+        """As the manual spells the words."""
         self._unknown: set[str] = set()
 
     def __call__(self, value: object) -> str | None:
@@ -33,7 +34,7 @@ class Words:
         if type(value) is not str:
             return None
         # Each row of each listing comes here, and nearly all are spelled as the manual has them.
-        found = self._exact.get(value) or self._meanings.get(value.strip().casefold())
+        found = self.meanings.get(value) or self._folded.get(value.strip().casefold())
         if found is None and value.strip():
             self._tell(value)
         return found
