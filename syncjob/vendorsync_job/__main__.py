@@ -69,22 +69,30 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--report", type=Path, help="write the report to this file as well")
     _add_migrate(commands)
+    columns = commands.add_parser(
+        "columns", help="tell what becomes of each column of the application's tables"
+    )
+    _add_database(columns, "file with the URL of runs, or the owner's")
     commands.add_parser("version", help="print the version")
     return top
 
 
 def _add_migrate(commands: argparse._SubParsersAction[Parser]) -> None:
     migrate = commands.add_parser("migrate", help="bring the database up to date; owner's role")
-    migrate.add_argument("--url-file", type=Path, required=True, help="file with the owner's URL")
+    _add_database(migrate, "file with the owner's URL")
     migrate.add_argument(
         "--run-url-file", type=Path, help="file with the URL of runs; creates that role"
     )
-    migrate.add_argument("--schema", default="public", help="schema of the application's tables")
     migrate.add_argument(
         "--policies",
         action="store_true",
         help="add the organization policy to tables of yours that have row-level security on",
     )
+
+
+def _add_database(command: Parser, whose: str) -> None:
+    command.add_argument("--url-file", type=Path, required=True, help=whose)
+    command.add_argument("--schema", default="public", help="schema of the application's tables")
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -97,6 +105,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
         "run": lambda: _run(options, environ, stop),
         "check": lambda: _check(options, environ, stop),
         "migrate": lambda: _migrate(options, stop),
+        "columns": lambda: _columns(options),
         "version": _version,
     }
     # Modules live as long as the process: looking for garbage while they load finds none.
@@ -168,7 +177,9 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
     from vendorsync_job.errors import SyncError  # noqa: PLC0415
     from vendorsync_job.redact import Redactor  # noqa: PLC0415
     from vendorsync_job.store.connection import Database  # noqa: PLC0415
+    from vendorsync_job.store.inventory import inventory  # noqa: PLC0415
     from vendorsync_job.store.migrate import migrate  # noqa: PLC0415
+    from vendorsync_job.store.rights import is_ours  # noqa: PLC0415
     from vendorsync_job.store.schema import lacks  # noqa: PLC0415
 
     gc.enable()
@@ -180,10 +191,33 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
         with closing(database), stop.armed():
             done = migrate(database, run_url=run_url, policies=options.policies)
             wanting = lacks(database)
+            with database.transaction(read_only=True) as cursor:
+                theirs = not is_ours(cursor, database.schema)
+                columns = list(inventory(cursor, database.schema)) if theirs else []
     except SyncError as error:
         return _fail(error, redactor)
     _print(done or [f"nothing to do: {database.where} is up to date"])
     _print([f"runs of {stream} will be refused: {fault}" for stream, fault in wanting.items()])
+    _print(columns)
+    return 0
+
+
+def _columns(options: argparse.Namespace) -> int:
+    from contextlib import closing  # noqa: PLC0415
+
+    from vendorsync_job.errors import SyncError  # noqa: PLC0415
+    from vendorsync_job.redact import Redactor  # noqa: PLC0415
+    from vendorsync_job.store.connection import Database  # noqa: PLC0415
+    from vendorsync_job.store.inventory import inventory  # noqa: PLC0415
+
+    redactor = Redactor()
+    try:
+        database = Database(_url(options.url_file, redactor), schema=options.schema)
+        with closing(database), database.transaction(read_only=True) as cursor:
+            lines = list(inventory(cursor, database.schema))
+    except SyncError as error:
+        return _fail(error, redactor)
+    _print(lines)
     return 0
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from dev.lock.folder import ROOT
 from tests.syncjob.applications import WORK_ORDERS
 from tests.syncjob.builders import plant, run_report, settle, stored_run
+from vendorsync_job.__main__ import main
 from vendorsync_job.models import Counts
 from vendorsync_job.store.columns import ALERT, PLANT
 
@@ -130,6 +131,91 @@ def test_a_number_that_its_column_has_no_room_for_costs_itself_alone(app, capaci
 
     assert stored(app, "name", "capacity_kw") == [("Roof", Decimal(kept))]
     assert write(app, given) == Counts(unchanged=1, values_dropped=int(is_wide))
+
+
+def test_the_command_tells_what_becomes_of_each_column(app, tmp_path, capsys):
+    app.do(
+        "ALTER TABLE plants ADD COLUMN address integer, ADD COLUMN grade text NOT NULL,"
+        " ADD COLUMN status text GENERATED ALWAYS AS ('x') STORED",
+    )
+    file = tmp_path / "url"
+    file.write_text(app.owner_url)
+
+    assert main(["columns", "--url-file", str(file)]) == 0
+
+    told = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    every = "SELECT table_name || '.' || column_name FROM information_schema.columns"
+    names = app.rows(f"{every} WHERE table_schema = 'public' AND table_name <> 'pg_stat'")
+    assert {name for (name,) in names} <= told.keys()
+    expected = {
+        "organizations.name": "left alone",
+        "vendors.last_synced_at": "written with each run of plants",
+        "vendors.access_token": "as spec.database.legacyTokens says",
+        "plants.id": "left alone",
+        "plants.org_id": "written: it tells whose record a row is",
+        "plants.name": "written from name",
+        "plants.capacity_kw": "written from capacity kw; 0 where the vendor gives none",
+        "plants.location": "written from latitude, longitude and address (its other keys stay)",
+        "plants.network_status": "written from status",
+        "plants.start_operating_time": "written from commissioned at",
+        "plants.updated_at": "written with each change",
+        "plants.address": "left alone: it is integer, not character varying or text",
+        "plants.status": "left alone: the server computes it",
+        "plants.current_power_kw": "left alone",
+        "plants.latitude": "missing; location has it",
+        "plants.commissioned_at": "missing; start_operating_time has it",
+        "plants.plant_type": "missing",
+        "plants.grade": "left alone, but it must have a value and has no default, so no row can"
+        " be added",
+        "alerts.started_at": "missing, so runs of alerts are refused",
+        "alerts.org_id": "missing, so runs of alerts are refused",
+        "alerts.title": "written from title",
+    }
+    assert {name: told.get(name) for name in expected} == expected
+
+
+def test_a_migration_of_an_applications_tables_ends_with_these_lines(app, tmp_path, capsys):
+    file = tmp_path / "url"
+    file.write_text(app.owner_url)
+
+    assert main(["migrate", "--url-file", str(file)]) == 0
+
+    assert "\nplants.location: written from latitude" in capsys.readouterr().out
+
+
+def test_a_migration_of_our_own_tables_does_not(empty, tmp_path, capsys):
+    file = tmp_path / "url"
+    file.write_text(empty.owner_url)
+
+    assert main(["migrate", "--url-file", str(file)]) == 0
+
+    assert "plants." not in capsys.readouterr().out
+
+
+def test_the_command_tells_of_rights_that_the_role_lacks(app, tmp_path, capsys):
+    app.do("REVOKE UPDATE (network_status) ON plants FROM vendorsync_run")
+    file = tmp_path / "url"
+    file.write_text(app.run_url)
+
+    assert main(["columns", "--url-file", str(file)]) == 0
+
+    assert (
+        "plants.network_status: left alone: the role may not update it; run migrate with the"
+        " owner's role" in capsys.readouterr().out
+    )
+
+
+@pytest.mark.fault("S2")
+@pytest.mark.parametrize("url", ["postgresql://owner:hun/ter2@127.0.0.1:1/app", ""])
+def test_the_command_names_the_file_of_a_url_that_cannot_be_used(tmp_path, capsys, url):
+    file = tmp_path / "url"
+    file.write_text(url)
+
+    assert main(["columns", "--url-file", str(file)]) == 64
+
+    told = capsys.readouterr()
+    assert str(file) in told.err
+    assert "ter2" not in told.err + told.out
 
 
 @pytest.mark.parametrize(("table", "holders"), [("plants", PLANT), ("alerts", ALERT)])

@@ -32,16 +32,31 @@ NETWORK = {
 
 
 class Holder(Struct, frozen=True):
-    """A column that can hold something of a record: the field of its name, or what `make` makes."""
+    """A column that can hold something of a record: the field of its name, or what `make` makes.
+
+    `of` names the fields that `make` asks for.
+    """
 
     name: str
     types: frozenset[str]
     make: Callable[[Any], object] | None = None
+    of: tuple[str, ...] = ()
     is_required: bool = False
     is_kept: bool = False
     """It stays as it is when the vendor gives no value."""
     filler: int | None = None
     """What a new row gets where it must have a value and the vendor gives none; kept as well."""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The record's fields that it holds."""
+        return self.of or (self.name,)
+
+    @property
+    def source(self) -> str:
+        """Those fields, for people."""
+        *first, last = (field.replace("_", " ") for field in self.fields)
+        return f"{', '.join(first)} and {last}" if first else last
 
 
 def _network_status(plant: Plant) -> str | None:
@@ -69,13 +84,13 @@ PLANT = (
     Holder("latitude", NUMBERS),
     Holder("longitude", NUMBERS),
     Holder("address", TEXTS),
-    Holder("location", OBJECTS, _location),
+    Holder("location", OBJECTS, _location, of=("latitude", "longitude", "address")),
     Holder("time_zone", TEXTS),
     Holder("plant_type", TEXTS),
     Holder("status", TEXTS, is_kept=True),
-    Holder("network_status", TEXTS, _network_status, is_kept=True),
+    Holder("network_status", TEXTS, _network_status, of=("status",), is_kept=True),
     Holder("commissioned_at", TIMES),
-    Holder("start_operating_time", TIMES, _commissioned_at),
+    Holder("start_operating_time", TIMES, _commissioned_at, of=("commissioned_at",)),
     Holder("vendor_created_date", TIMES),
 )
 ALERT = (
