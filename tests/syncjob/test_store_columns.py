@@ -7,11 +7,13 @@ import pytest
 from msgspec.structs import replace
 
 from dev.lock.folder import ROOT
+from dev.simulators import Accounts, simulators
 from tests.syncjob.applications import WORK_ORDERS
 from tests.syncjob.builders import plant, run_report, settle, stored_run
+from tests.syncjob.jobs import NORTH, WEST, Job
 from vendorsync_job.__main__ import main
 from vendorsync_job.models import Counts
-from vendorsync_job.store.columns import ALERT, PLANT
+from vendorsync_job.store.columns import ALERT, NETWORK, PLANT
 
 pytestmark = [pytest.mark.postgres, pytest.mark.requirement("R34")]
 
@@ -216,6 +218,45 @@ def test_the_command_names_the_file_of_a_url_that_cannot_be_used(tmp_path, capsy
     told = capsys.readouterr()
     assert str(file) in told.err
     assert "ter2" not in told.err + told.out
+
+
+@pytest.fixture
+def job(app, tmp_path):
+    """A run's process on these tables, against a simulated cloud."""
+    accounts = Accounts(solarman=(NORTH,), sungrow=(WEST,))
+    with simulators(accounts) as clouds:
+        made = Job(app, tmp_path, clouds)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.mark.parametrize("account", [NORTH, WEST], ids=["solarman", "sungrow"])
+def test_a_run_writes_what_the_vendor_says_field_by_field(app, job, account):
+    adapter = "solarman" if account is NORTH else "sungrow"
+    origin = job.clouds.url(adapter)
+    vendor = {"name": adapter, "adapter": adapter, "baseURL": origin, "id": 1}
+    job.lay_out(account, vendor=vendor)
+
+    assert job.run().reason == (0, "Synced")
+
+    truth = {row["id"]: row for row in job.clouds.truth(adapter, account.name)}
+    rows = app.rows(
+        "SELECT vendor_plant_id, name, capacity_kw, location, network_status,"
+        " extract(epoch FROM vendor_created_date) FROM plants"
+    )
+    assert len(rows) == len(truth) > 0
+    for key, name, capacity, location, network, listed in rows:
+        plant = truth[key]
+        sent = plant.get("capacity_sent", True)
+        expected = Decimal(str(plant["capacity_kw"] if sent else 0))
+        assert (name, capacity) == (plant["name"], expected.quantize(Decimal("0.01")))
+        place = {name: plant[name] for name in ("latitude", "longitude", "address")}
+        known = zip(("lat", "lng", "address"), place.values(), strict=True)
+        assert location == {name: value for name, value in known if value is not None}
+        assert network == NETWORK[plant["status"]]
+        assert listed == (plant["created_at"] if adapter == "solarman" else None)
 
 
 @pytest.mark.parametrize(("table", "holders"), [("plants", PLANT), ("alerts", ALERT)])
