@@ -1,11 +1,14 @@
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from tests.syncjob.applications import OLD_APPLICATION
-from tests.syncjob.builders import plants, settle, stored_run
+from tests.syncjob.builders import App, plant, plants, settle, stored_run
+from tests.syncjob.tenants import TENANT, tenants
 from vendorsync_job.errors import ConfigurationError, SchemaMismatchError, SchemaOutdatedError
+from vendorsync_job.models import Counts
 from vendorsync_job.store import schema
 from vendorsync_job.store.migrate import LATEST
 
@@ -60,6 +63,61 @@ def test_a_changed_password_is_set(app):
         psycopg.connect(changed).close()
     finally:
         app.migrate(run_url=app.run_url)
+
+
+@pytest.fixture
+def pooler(server):
+    with tenants(server.port) as running:
+        yield running
+
+
+def through(url, pooler, *, host=None):
+    """Return a URL by way of the pooler, which wants the tenant behind the user."""
+    parts = urlsplit(url)
+    user, _, rest = parts.netloc.partition(":")
+    password = rest.rpartition("@")[0]
+    port = pooler.server_address[1]
+    place = f"{user}.{TENANT}:{password}@{host or '127.0.0.1'}:{port}"
+    hidden = "?hostaddr=127.0.0.1" if host else ""
+    return f"postgresql://{place}{parts.path}{hidden}"
+
+
+def role_names(app):
+    return {name for (name,) in app.rows("SELECT rolname FROM pg_roles")}
+
+
+@pytest.mark.fault("D4")
+def test_a_pooler_of_many_tenants_is_told_which_one_and_the_role_is_not(empty, pooler):
+    run_url = through(empty.run_url, pooler)
+    pooled = App(through(empty.owner_url, pooler), run_url)
+
+    done = pooled.migrate(run_url=run_url)
+
+    assert f"postgres.{TENANT}" in pooler.users
+    assert not any(TENANT in line for line in done)
+    assert not any(TENANT in name for name in role_names(empty))
+    empty.add_vendor()
+    with stored_run(pooled) as run:
+        assert settle(run.records, [plant(1)]) == Counts(created=1)
+    assert f"vendorsync_run.{TENANT}" in pooler.users
+
+
+@pytest.mark.fault("D4")
+def test_that_is_known_of_such_a_pooler_by_its_name_where_the_owner_comes_directly(empty, pooler):
+    host = "aws-0-region.pooler.supabase.com"
+
+    empty.migrate(run_url=through(empty.run_url, pooler, host=host))
+
+    assert "vendorsync_run" in role_names(empty)
+    assert not any(TENANT in name for name in role_names(empty))
+
+
+def test_a_role_with_a_dot_is_one_where_no_pooler_wants_that(empty):
+    empty.migrate(run_url=empty.run_url.replace("vendorsync_run", "vendorsync.run"))
+    try:
+        assert "vendorsync.run" in role_names(empty)
+    finally:
+        empty.do('DROP OWNED BY "vendorsync.run"', 'DROP ROLE "vendorsync.run"')
 
 
 def test_a_url_without_a_password_is_refused(empty):

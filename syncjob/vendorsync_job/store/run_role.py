@@ -18,13 +18,21 @@ if TYPE_CHECKING:
     from vendorsync_job.store.connection import Cursor
 
 
+POOLER_OF_TENANTS = ".pooler.supabase.com"
+"""Ends the host names of a pooler of many databases (Supabase, "Connect to your database").
+
+It is told which one by the user: `role.tenant` there is `role` in the database.
+"""
+
+
 class RunRole(Veiled, frozen=True):
     """The role of runs, as the URL in its Secret has it."""
 
     hidden = ("password",)
 
-    name: str
+    user: str
     password: str
+    host: str
     logs_in: bool
     """The password is in force already."""
 
@@ -37,13 +45,26 @@ class RunRole(Veiled, frozen=True):
                 "the run role's URL needs a user and a password;"
                 " write postgresql://user:password@host:5432/database"
             )
-        return cls(str(found["user"]), str(found["password"]), _logs_in(found))
+        host = str(found.get("host") or "")
+        return cls(str(found["user"]), str(found["password"]), host, _logs_in(found))
+
+    def name(self, cursor: Cursor) -> str:
+        """Return the role's name in the database, without the tenant that a pooler wants of it."""
+        role, _, tenant = self.user.rpartition(".")
+        if not role:
+            return self.user
+        cursor.execute("SELECT session_user")
+        (owner,) = cursor.fetchone() or ("",)
+        # Whoever migrates may come by the same pooler.
+        is_told = cursor.connection.info.user == f"{owner}.{tenant}"
+        return role if is_told or self.host.endswith(POOLER_OF_TENANTS) else self.user
 
 
 def set_up(cursor: Cursor, schema: str, role: RunRole) -> Iterator[str]:
     """Create the role or set its password, and grant what it lacks; yield a line for each."""
-    yield from _create(cursor, role)
-    yield from grant(cursor, schema, role.name)
+    name = role.name(cursor)
+    yield from _create(cursor, role, name)
+    yield from grant(cursor, schema, name)
 
 
 def _logs_in(found: Mapping[str, Any]) -> bool:
@@ -54,15 +75,15 @@ def _logs_in(found: Mapping[str, Any]) -> bool:
     return True
 
 
-def _create(cursor: Cursor, role: RunRole) -> Iterator[str]:
-    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [role.name])
+def _create(cursor: Cursor, role: RunRole, name: str) -> Iterator[str]:
+    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [name])
     exists = cursor.rowcount > 0
     if exists and role.logs_in:
         return
     # The server gets a SCRAM verifier, so no log or statement view ever holds the password.
     verifier = cursor.connection.pgconn.encrypt_password(
-        role.password.encode(), role.name.encode(), b"scram-sha-256"
+        role.password.encode(), name.encode(), b"scram-sha-256"
     ).decode()
     command = "ALTER ROLE {} LOGIN PASSWORD {}" if exists else "CREATE ROLE {} LOGIN PASSWORD {}"
-    cursor.execute(sql.SQL(command).format(sql.Identifier(role.name), sql.Literal(verifier)))
-    yield f"{'set the password of' if exists else 'created'} role {role.name}"
+    cursor.execute(sql.SQL(command).format(sql.Identifier(name), sql.Literal(verifier)))
+    yield f"{'set the password of' if exists else 'created'} role {name}"
