@@ -318,5 +318,14 @@ def test_what_changes_the_migration_changes_its_name(render):
         name(migration__podLabels={"a": "b"}),
         name(migration__podAnnotations={"a": "b"}),
         name(migration__runAsUser=""),
+        name(migration__policies=True),
     ]
     assert len(set(different)) == len(different)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_migration_adds_policies_where_they_are_asked_for(render, wanted):
+    (job,) = of_kind(render(migration__policies=wanted), "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+
+    assert ("--policies" in container["args"]) is wanted

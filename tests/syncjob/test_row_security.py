@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,11 @@ from tests.syncjob.builders import (
     settle,
     stored_run,
 )
-from vendorsync_job.errors import BindingConflictError, DatabaseRefusedError
+from vendorsync_job.errors import (
+    BindingConflictError,
+    ConfigurationError,
+    DatabaseRefusedError,
+)
 from vendorsync_job.store import bindings
 from vendorsync_job.store.connection import Database
 
@@ -382,7 +387,7 @@ def test_a_database_with_policies_of_its_own_keeps_them_and_gets_ours(server, te
         "CREATE POLICY tenant ON plants"
         " USING (org_id = nullif(current_setting('app.tenant', true), '')::int)",
     )
-    app.migrate(policies=True)
+    app.migrate(run_url=app.run_url, policies=True)
 
     sync(app, OURS, "one", 1, ["a"])
 
@@ -393,3 +398,76 @@ def test_a_database_with_policies_of_its_own_keeps_them_and_gets_ours(server, te
     assert app.value("SELECT count(*) FROM plants") == 1
     with app.transaction(THEIRS) as cursor:
         assert cursor.execute("SELECT count(*) FROM plants").fetchone() == (0,)
+
+
+PAGES = ("anon", "authenticated")
+"""Roles of an application's pages."""
+
+
+@pytest.fixture
+def pages(empty):
+    """An application whose pages see one organization, by policies of its own."""
+    tables = "organizations", "vendors", "plants", "alerts"
+    empty.do(
+        *(f"CREATE ROLE {role}" for role in PAGES),
+        *OLD_APPLICATION,
+        "INSERT INTO organizations (id, name) VALUES (4, 'Organization B')",
+        "INSERT INTO vendors (id, org_id, name, vendor_type) VALUES (2, 4, 'V', 'solarman')",
+        "INSERT INTO plants (org_id, vendor_id, vendor_plant_id, name)"
+        " VALUES (3, 1, 'a', 'Roof'), (4, 2, 'b', 'Barn')",
+        *(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY" for table in tables),
+        "CREATE POLICY page ON plants TO authenticated USING (org_id = 3)",
+        *(f"GRANT SELECT, UPDATE, DELETE ON {table} TO anon, authenticated" for table in tables),
+    )
+    empty.migrate(run_url=empty.run_url)
+    yield empty
+    for role in PAGES:
+        empty.do(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def within_reach(app):
+    """What roles of pages see and could change, also once they made our setting."""
+    found = {}
+    for role, organization, table in product(PAGES, ("", "3", "4"), ("plants", "vendors")):
+        with app.connect() as connection, connection.transaction(force_rollback=True):
+            connection.execute(f"SET LOCAL ROLE {role}")
+            connection.execute(
+                "SELECT set_config('vendorsync.organization_id', %s, true)", [organization]
+            )
+            seen = connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchall()  # noqa: S608
+            changed = connection.execute(f"UPDATE {table} SET name = 'x'").rowcount  # noqa: S608
+            found[role, organization, table] = seen, changed
+    return found
+
+
+@pytest.mark.fault("D10")
+def test_our_policies_show_the_roles_of_pages_not_one_row_more(pages):
+    before = within_reach(pages)
+
+    done = pages.migrate(run_url=pages.run_url, policies=True)
+
+    assert "added policy vendorsync_organization to public.plants for vendorsync_run" in done
+    assert within_reach(pages) == before
+    assert pages.migrate(run_url=pages.run_url, policies=True) == []
+
+
+@pytest.mark.fault("D10")
+def test_policies_of_an_earlier_release_are_narrowed_to_the_role_of_runs(pages):
+    before = within_reach(pages)
+    pages.do(
+        "CREATE POLICY vendorsync_organization ON plants USING (org_id ="
+        " nullif(current_setting('vendorsync.organization_id', true), '')::bigint)"
+    )
+    assert within_reach(pages) != before
+
+    done = pages.migrate(run_url=pages.run_url)
+
+    assert done == [
+        "policy vendorsync_organization of public.plants is now for vendorsync_run alone"
+    ]
+    assert within_reach(pages) == before
+
+
+def test_policies_without_the_role_that_they_are_for_are_refused(empty):
+    with pytest.raises(ConfigurationError, match="--policies needs --run-url-file"):
+        empty.migrate(policies=True)

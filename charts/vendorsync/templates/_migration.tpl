@@ -32,6 +32,9 @@ template:
           - --url-file=/var/run/vendorsync/migration/owner-url
           - --run-url-file=/var/run/vendorsync/migration/run-url
           - --schema={{ .Values.migration.applicationSchema }}
+          {{- if .Values.migration.policies }}
+          - --policies
+          {{- end }}
         resources:
           {{- toYaml .Values.migration.resources | nindent 10 }}
         securityContext:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from vendorsync_job.errors import SchemaMismatchError
+from vendorsync_job.errors import ConfigurationError, SchemaMismatchError
 from vendorsync_job.store.connection import Database, Timeouts, quoted
 from vendorsync_job.store.policies import COLUMNS, secure
-from vendorsync_job.store.rights import truth
-from vendorsync_job.store.run_role import RunRole, set_up
+from vendorsync_job.store.rights import grant, truth
+from vendorsync_job.store.run_role import RunRole, create
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,17 +39,25 @@ def migrate(
     """Bring the database up to `version` and return one line for each thing done.
 
     Raises SchemaMismatchError for a database that a newer release migrated, and for one that has
-    some of the application's tables; ConfigurationError for a run_url without user or password.
+    some of the application's tables; ConfigurationError for a run_url without user or password,
+    and for policies without one.
     """
+    if policies and run_url is None:
+        raise ConfigurationError(
+            "--policies needs --run-url-file: the policies are for the role of runs alone"
+        )
     run_role = RunRole.of(run_url) if run_url else None
     done: list[str] = []
     with database.transaction(timeouts=Timeouts(statement=600, lock=60, idle=60)) as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         done += _upgrade(cursor, version)
         done += _create_application(cursor, database.schema, version)
-        done += secure(cursor, database.schema, existing=policies)
-        if run_role:
-            done += set_up(cursor, database.schema, run_role)
+        name = run_role.name(cursor) if run_role else None
+        if run_role and name:
+            done += create(cursor, run_role, name)
+        done += secure(cursor, database.schema, name, existing=policies)
+        if name:
+            done += grant(cursor, database.schema, name)
     return done
 
 

@@ -9,7 +9,6 @@ from psycopg import sql
 
 from vendorsync_job.errors import ConfigurationError
 from vendorsync_job.models import Veiled
-from vendorsync_job.store.rights import grant
 from vendorsync_job.store.url import parameters
 
 if TYPE_CHECKING:
@@ -60,13 +59,6 @@ class RunRole(Veiled, frozen=True):
         return role if is_told or self.host.endswith(POOLER_OF_TENANTS) else self.user
 
 
-def set_up(cursor: Cursor, schema: str, role: RunRole) -> Iterator[str]:
-    """Create the role or set its password, and grant what it lacks; yield a line for each."""
-    name = role.name(cursor)
-    yield from _create(cursor, role, name)
-    yield from grant(cursor, schema, name)
-
-
 def _logs_in(found: Mapping[str, Any]) -> bool:
     try:
         psycopg.connect(**{**found, "connect_timeout": 5}).close()
@@ -75,7 +67,8 @@ def _logs_in(found: Mapping[str, Any]) -> bool:
     return True
 
 
-def _create(cursor: Cursor, role: RunRole, name: str) -> Iterator[str]:
+def create(cursor: Cursor, role: RunRole, name: str) -> Iterator[str]:
+    """Create the role under its name in the database or set its password; yield a line for that."""
     cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [name])
     exists = cursor.rowcount > 0
     if exists and role.logs_in:
