@@ -12,7 +12,11 @@ import pytest
 
 from dev.plane import Plane
 from dev.plane.proxy import Proxy
-from tests.plane.scene import Scene
+
+# Before it is imported: what it asserts is shown like what tests assert.
+pytest.register_assert_rewrite("tests.plane.scene")
+
+from tests.plane.scene import Scene  # noqa: E402
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").replace("gw", "-")
 """Of several processes that share the files of this folder each has planes of its own."""
