@@ -103,9 +103,5 @@ class OneToken:
 
 def pages(fleet: Fleet | ListedRows) -> Iterator[Page[Fields]]:
     """Yield the pages of a listing as Solarman's adapter lists them."""
-    return adapter(fleet).plants(OneToken())
-
-
-def adapter(fleet: Fleet | ListedRows) -> SolarmanAdapter:
-    """Return the adapter of an account with these plants."""
-    return SolarmanAdapter(FleetClient(fleet), {}, SOLARMAN.check_options({}))
+    adapter = SolarmanAdapter(FleetClient(fleet), {}, SOLARMAN.check_options({}))
+    return adapter.plants(OneToken())

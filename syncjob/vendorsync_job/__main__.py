@@ -192,8 +192,8 @@ def _migrate(options: argparse.Namespace, stop: Stop) -> int:
             done = migrate(database, run_url=run_url, policies=options.policies)
             wanting = lacks(database)
             with database.transaction(read_only=True) as cursor:
-                theirs = not is_ours(cursor, database.schema)
-                columns = list(inventory(cursor, database.schema)) if theirs else []
+                ours = is_ours(cursor, database.schema)
+            columns = [] if ours else inventory(database)
     except SyncError as error:
         return _fail(error, redactor)
     _print(done or [f"nothing to do: {database.where} is up to date"])
@@ -213,8 +213,8 @@ def _columns(options: argparse.Namespace) -> int:
     redactor = Redactor()
     try:
         database = Database(_url(options.url_file, redactor), schema=options.schema)
-        with closing(database), database.transaction(read_only=True) as cursor:
-            lines = list(inventory(cursor, database.schema))
+        with closing(database):
+            lines = inventory(database)
     except SyncError as error:
         return _fail(error, redactor)
     _print(lines)

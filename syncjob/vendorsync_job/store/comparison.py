@@ -131,8 +131,7 @@ class RecordComparison(Generic[Record]):
         everything = list(found)
         listed = [each for each in everything if not isinstance(each, Rejection)]
         refused += [each for each in everything if isinstance(each, Rejection)]
-        known, counts = self._known.all(), Counts()
-        others = self._unsettled(listed, refused, known)
+        others, counts = self._unsettled(listed, refused), Counts()
         counts.unchanged = len(listed) - len(others)
         if counts.unchanged and self._changes:
             self._drop_all(listed, others, counts)
@@ -145,7 +144,7 @@ class RecordComparison(Generic[Record]):
             else:
                 marked = (*fields, *read.dropped)
                 self._tell(read.dropped, counts)
-                for _, own, its_head in self._without(marked, refused, known, counts):
+                for _, own, its_head in self._without(marked, refused, counts):
                     self._offer((read.record, own, its_head), refused, counts)
         return counts
 
@@ -156,19 +155,13 @@ class RecordComparison(Generic[Record]):
             self._has_told = True
         counts.values_dropped += len(dropped)
 
-    def _without(
-        self,
-        marked: Fields,
-        refused: list[Rejection],
-        known: AbstractSet[int] | None,
-        counts: Counts,
-    ) -> list[Offer]:
+    def _without(self, marked: Fields, refused: list[Rejection], counts: Counts) -> list[Offer]:
         """Return the marked fields of a record that does without values; nothing if known.
 
         Under a digest of their own it is read, and these values are counted, in each run.
         """
         listed = [marked]
-        others = self._unsettled(listed, refused, known)
+        others = self._unsettled(listed, refused)
         if listed and not others:
             counts.unchanged += 1
             self._drop_all(listed, [], counts)
@@ -190,9 +183,7 @@ class RecordComparison(Generic[Record]):
             counts.duplicate += self._undecided.pop(row[0], None) is not None
             self._change(offer, counts)
 
-    def _unsettled(
-        self, listed: list[Fields], refused: list[Rejection], known: AbstractSet[int] | None
-    ) -> list[Offer]:
+    def _unsettled(self, listed: list[Fields], refused: list[Rejection]) -> list[Offer]:
         """Return the records that no known digest settles; those without one leave `listed`."""
         try:
             digests = self._digests(listed)
@@ -201,7 +192,7 @@ class RecordComparison(Generic[Record]):
             refused += [Rejection(fields[0], NOT_JSON, {}) for fields in odd]
             listed[:] = filter(self._is_writable, listed)
             digests = self._digests(listed)
-        heads = hashes.heads(digests)
+        heads, known = hashes.heads(digests), self._known.all()
         self._known.meet(heads)
         settled = frozenset[int]() if known is None or self.full else known
         # Most records of most runs come no further.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vendorsync_job.store import catalogue
-from vendorsync_job.store.columns import TIMES
+from vendorsync_job.store.columns import OBJECTS
 from vendorsync_job.store.rights import TOKENS
-from vendorsync_job.store.schema import STAMPS, STREAMS, VANISHED
+from vendorsync_job.store.schema import STREAMS, VANISHED, marks_vanished, stamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from vendorsync_job.store.catalogue import Column
     from vendorsync_job.store.columns import Holder
-    from vendorsync_job.store.connection import Cursor
+    from vendorsync_job.store.connection import Database
     from vendorsync_job.store.schema import Wanted
 
 TABLES = ("organizations", "vendors", *STREAMS)
@@ -37,33 +37,36 @@ OF_STAMPS = {
 ALONE = "left alone"
 
 
-def inventory(cursor: Cursor, schema: str) -> Iterator[str]:
-    """Yield a line for each column of the four tables, and for each that a table could have."""
-    tables = catalogue.tables(cursor, schema, list(TABLES))
-    for table in TABLES:
-        found = tables.get(table, {})
-        if not found:
-            yield f"{table}: missing"
-        elif table in STREAMS:
-            yield from _present(STREAMS[table], found)
-            yield from _absent(STREAMS[table], found)
-        else:
-            for name, column in found.items():
-                # Rows of organizations are the application's own.
-                usual = _alone(column) if table == "vendors" else ALONE
-                yield f"{table}.{name}: {READ[table].get(name, usual)}"
+def inventory(database: Database) -> list[str]:
+    """Return a line for each column of the four tables, and for each that a table could have."""
+    with database.transaction(read_only=True) as cursor:
+        tables = catalogue.tables(cursor, database.schema, list(TABLES))
+    return [line for table in TABLES for line in _lines(table, tables.get(table, {}))]
+
+
+def _lines(table: str, found: Mapping[str, Column]) -> Iterator[str]:
+    if not found:
+        yield f"{table}: missing"
+    elif table in STREAMS:
+        yield from _present(STREAMS[table], found)
+        yield from _absent(STREAMS[table], found)
+    else:
+        for name, column in found.items():
+            # Rows of organizations are the application's own.
+            usual = _alone(column) if table == "vendors" else ALONE
+            yield f"{table}.{name}: {READ[table].get(name, usual)}"
 
 
 def _present(wanted: Wanted, found: Mapping[str, Column]) -> Iterator[str]:
     holders = {holder.name: holder for holder in wanted.holders}
-    stamps = (*STAMPS, VANISHED) if wanted.vanishes else STAMPS
+    times = {*stamps(found), *([VANISHED] if marks_vanished(wanted, found) else [])}
     for name, column in found.items():
         said = _alone(column)
         if name in wanted.identity:
             said = "written: it tells whose record a row is"
         elif name in holders:
             said = _of_holder(holders[name], column)
-        elif name in stamps and column.takes(TIMES):
+        elif name in times:
             said = OF_STAMPS[name]
         yield f"{wanted.name}.{name}: {said}"
 
@@ -87,7 +90,7 @@ def _of_holder(holder: Holder, column: Column) -> str:
         return f"{ALONE}: the role may not update it; run migrate with the owner's role"
     filled = f"; {holder.filler} where the vendor gives none" if column.demands else ""
     return f"written from {holder.source}{filled if holder.filler is not None else ''}" + (
-        " (its other keys stay)" if holder.types == {"jsonb"} else ""
+        " (its other keys stay)" if holder.types == OBJECTS else ""
     )
 
 

@@ -52,8 +52,9 @@ def migrate(
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         done += _upgrade(cursor, version)
         done += _create_application(cursor, database.schema, version)
-        name = run_role.name(cursor) if run_role else None
-        if run_role and name:
+        name = None
+        if run_role:
+            name = run_role.name(cursor)
             done += create(cursor, run_role, name)
         done += secure(cursor, database.schema, name, existing=policies)
         if name:

@@ -35,7 +35,9 @@ def secure(cursor: Cursor, schema: str, role: str | None, *, existing: bool) -> 
     """
     ours = is_ours(cursor, schema)
     for table, column in COLUMNS.items():
-        enabled, roles = _found(cursor, schema, table)
+        if (found := _found(cursor, schema, table)) is None:
+            continue
+        enabled, roles = found
         place = {
             "table": sql.Identifier(schema, table),
             "column": sql.Identifier(column),
@@ -58,8 +60,8 @@ def secure(cursor: Cursor, schema: str, role: str | None, *, existing: bool) -> 
             yield f"policy {POLICY} of {schema}.{table} is now for {', '.join(wanted)} alone"
 
 
-def _found(cursor: Cursor, schema: str, table: str) -> tuple[bool, list[str] | None]:
-    """Tell whether RLS is on, and for which roles our policy is; None without it."""
+def _found(cursor: Cursor, schema: str, table: str) -> tuple[bool, list[str] | None] | None:
+    """Tell of a table whether RLS is on, and for which roles our policy is; None without it."""
     cursor.execute(
         "SELECT c.relrowsecurity, (SELECT array(SELECT coalesce(r.rolname, %s)::text"
         " FROM unnest(p.polroles) AS o (oid) LEFT JOIN pg_roles AS r USING (oid))"
@@ -67,8 +69,7 @@ def _found(cursor: Cursor, schema: str, table: str) -> tuple[bool, list[str] | N
         " FROM pg_class AS c WHERE c.oid = to_regclass(format('%%I.%%I', %s::text, %s::text))",
         [EVERYBODY, POLICY, schema, table],
     )
-    enabled, roles = cursor.fetchone() or (False, [])
-    return enabled, roles
+    return cursor.fetchone()
 
 
 def _create(cursor: Cursor, roles: sql.Composable, place: Mapping[str, sql.Composable]) -> None:

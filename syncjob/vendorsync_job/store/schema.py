@@ -200,7 +200,7 @@ def _faults_of_target(
         )
     if not catalogue.has_key(cursor, schema, wanted.name, {"vendor_id", wanted.key}):
         yield f"a unique key of {wanted.name} on (vendor_id, {wanted.key})"
-    ours = {*wanted.tables[wanted.name], *_fitting(wanted, found), *_stamps(found)}
+    ours = {*wanted.tables[wanted.name], *fitting(wanted, found), *stamps(found)}
     for name, column in found.items():
         if column.demands and name not in ours:
             yield (
@@ -209,7 +209,8 @@ def _faults_of_target(
             )
 
 
-def _fitting(wanted: Wanted, found: Mapping[str, Column]) -> list[str]:
+def fitting(wanted: Wanted, found: Mapping[str, Column]) -> list[str]:
+    """Return the optional columns that can be written."""
     return [
         holder.name
         for holder in wanted.optional
@@ -219,7 +220,8 @@ def _fitting(wanted: Wanted, found: Mapping[str, Column]) -> list[str]:
     ]
 
 
-def _stamps(found: Mapping[str, Column]) -> tuple[str, ...]:
+def stamps(found: Mapping[str, Column]) -> tuple[str, ...]:
+    """Return the columns for the times of a row that can be written."""
     return tuple(
         name
         for name in STAMPS
@@ -230,12 +232,17 @@ def _stamps(found: Mapping[str, Column]) -> tuple[str, ...]:
     )
 
 
+def marks_vanished(wanted: Wanted, found: Mapping[str, Column]) -> bool:
+    """Tell whether there is a column for when a record vanished that can be written."""
+    column = found.get(VANISHED)
+    return wanted.vanishes and column is not None and column.takes(TIMES) and column.updates
+
+
 def _record_table(
     wanted: Wanted, found: Mapping[str, Column], target: Target, *, row_security: bool
 ) -> RecordTable:
-    fitting = _fitting(wanted, found)
-    owned = [h for h in wanted.holders if h.is_required or h.name in fitting]
-    vanished = found.get(VANISHED)
+    written = fitting(wanted, found)
+    owned = [h for h in wanted.holders if h.is_required or h.name in written]
     return RecordTable(
         name=wanted.name,
         key=wanted.key,
@@ -252,13 +259,11 @@ def _record_table(
             for holder in owned
             if (limit := found[holder.name].limit) is not None
         },
-        stamps=_stamps(found),
+        stamps=stamps(found),
         row_security=row_security,
         triggers=target.triggers,
         ignored=tuple(h.name for h in wanted.optional if h.name in found and h not in owned),
-        marks_vanished=(
-            wanted.vanishes and vanished is not None and vanished.takes(TIMES) and vanished.updates
-        ),
+        marks_vanished=marks_vanished(wanted, found),
     )
 
 
